@@ -1,0 +1,144 @@
+"""Socket calls asked for one line at a time, made on real sockets, each answered by its event.
+
+    {"step": "greet", "socket": "greeter", "call": "socket", "args": ["udp"]}
+    {"step": "greet", "socket": "greeter", "call": "sendto", "args": ["hello", ["198.18.0.10", 7000]]}
+
+The conversation runs over standard input and output, which touch no lab network. By hand:
+`docker compose -f compose/nat.yml exec client1 python3 -m labs.agents.driver client1`, then type lines like these.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO, Any
+
+from ..net.endpoint import Endpoint
+from ..net.event import Event
+
+SO_COOKIE = 57  # linux/socket.h
+_OPTIONS = {"SO_COOKIE": SO_COOKIE}  # what Python's socket module has no name for
+PATIENCE = 2.0  # seconds a blocking call may take before it is reported as ETIMEDOUT
+_KINDS = {"udp": socket.SOCK_DGRAM, "tcp": socket.SOCK_STREAM}
+_PLAIN = {"bind", "listen", "connect", "sendto", "send", "recvfrom", "recv", "shutdown", "setsockopt", "getsockopt",
+          "getsockname", "getpeername", "settimeout"}  # fmt: skip
+
+
+class Driver:
+    """The sockets of one host, by the names the steps gave them."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self._sockets: dict[str, socket.socket] = {}
+
+    def handle(self, line: str) -> Event:
+        """Make the call a line asks for; whatever goes wrong is the event's `error`, never an exception."""
+        request: dict[str, Any] = {}
+        result: Any = None
+        error: str | None = None
+        try:
+            request = json.loads(line)
+            call = self._meaning(request["call"])
+            result = call(request.get("socket", ""), list(request.get("args", [])))
+        except TimeoutError:
+            error = "ETIMEDOUT"
+        except OSError as refused:
+            error = _name(refused)
+        except (ValueError, TypeError, KeyError, AttributeError) as wrong:
+            error = f"EINVAL: {wrong!r}"
+        name = request.get("socket", "") if isinstance(request, dict) else ""
+        local, remote, cookie = self._identity(name)
+        return Event(
+            host=self.host,
+            step=str(request.get("step", "")) if isinstance(request, dict) else "",
+            socket=name,
+            call=str(request.get("call", "")) if isinstance(request, dict) else line.strip(),
+            args=tuple(request.get("args", ())) if isinstance(request, dict) else (),
+            result=_outgoing(result),
+            error=error,
+            local=local,
+            remote=remote,
+            cookie=cookie,
+            monotonic_ns=time.monotonic_ns(),
+            wall_ns=time.time_ns(),
+        )
+
+    def _meaning(self, call: str) -> Callable[[str, list[Any]], Any]:
+        if call in _PLAIN:
+            return lambda name, args: _plain(call, self._sockets[name], args)
+        return {"socket": self._open, "accept": self._accept, "close": self._close, "run": _run}[call]
+
+    def _open(self, name: str, args: list[Any]) -> None:
+        opened = socket.socket(socket.AF_INET, _KINDS[args[0]])
+        opened.settimeout(PATIENCE)
+        self._sockets[name] = opened
+
+    def _accept(self, name: str, args: list[Any]) -> Any:
+        accepted, peer = self._sockets[name].accept()
+        accepted.settimeout(PATIENCE)
+        self._sockets[args[0]] = accepted
+        return peer
+
+    def _close(self, name: str, args: list[Any]) -> None:
+        self._sockets.pop(name).close()
+
+    def _identity(self, name: str) -> tuple[Endpoint | None, Endpoint | None, int | None]:
+        """What the kernel says of a socket: both ends, and its cookie."""
+        if (opened := self._sockets.get(name)) is None:
+            return None, None, None
+        local = remote = cookie = None
+        with suppress(OSError):
+            local = Endpoint(*opened.getsockname()[:2])
+        with suppress(OSError):
+            remote = Endpoint(*opened.getpeername()[:2])
+        with suppress(OSError):
+            (cookie,) = struct.unpack("=Q", opened.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8))
+        return local, remote, cookie
+
+
+def _run(name: str, argv: list[Any]) -> list[Any]:
+    """Run a program of this host (`ip`, `nft`, `conntrack`, `ss`): its exit code and what it printed."""
+    done = subprocess.run(list(map(str, argv)), capture_output=True, text=True, timeout=10 * PATIENCE, check=False)
+    return [done.returncode, done.stdout or done.stderr]
+
+
+def _plain(call: str, sock: socket.socket, args: list[Any]) -> Any:
+    """A method of the socket itself, its arguments turned from JSON into what Python wants."""
+    if call in ("send", "sendto"):
+        args = [args[0].encode("latin-1"), *args[1:]]
+    if call in ("setsockopt", "getsockopt"):
+        args = [_OPTIONS.get(arg) or getattr(socket, arg) if isinstance(arg, str) else arg for arg in args]
+    return getattr(sock, call)(*(tuple(arg) if isinstance(arg, list) else arg for arg in args))
+
+
+def _outgoing(value: Any) -> Any:
+    """Python to JSON, the same way back."""
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    if isinstance(value, tuple | list):
+        return [_outgoing(part) for part in value]
+    return value
+
+
+def _name(error: OSError) -> str:
+    return "EOPNOTSUPP" if error.errno == errno.EOPNOTSUPP else errno.errorcode.get(error.errno or 0, str(error))
+
+
+def serve(host: str, requests: IO[str], replies: IO[str]) -> None:
+    """Answer requests until there are no more."""
+    driver = Driver(host)
+    for line in requests:
+        if line.strip():
+            replies.write(driver.handle(line).to_json() + "\n")
+            replies.flush()
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1] if len(sys.argv) > 1 else socket.gethostname(), sys.stdin, sys.stdout)

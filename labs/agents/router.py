@@ -1,0 +1,71 @@
+"""A NAT router: claims the gateway address of its inside network, loads the rules of a behaviour, then is driven.
+
+    INSIDE_GATEWAY   10.7.1.1/24       the address the inside hosts already have as their default route
+    OUTSIDE          198.18.7.2        its own address outside; the interface that carries it is the outside one
+    OUTSIDE_GATEWAY  198.18.7.254/24   claimed by plain routing only: without NAT the servers need a way back
+    NAT              masquerade        a name from `labs.net.behaviour`
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from ipaddress import ip_address, ip_interface
+
+from ..net import behaviour, nft
+from .driver import serve
+
+
+def interface_carrying(address: str) -> str:
+    """The name of the interface that has `address`. Names are never guessed: Docker's order changes between runs."""
+    for link in json.loads(_ip("-j", "-4", "addr")):
+        if any(entry["local"] == address for entry in link["addr_info"]):
+            return str(link["ifname"])
+    raise SystemExit(f"no interface of this router has the address {address}")
+
+
+def interface_towards(gateway: str) -> str:
+    """The name of the interface whose subnet holds `gateway` (ADDRESS/PREFIX)."""
+    wanted = ip_address(gateway.partition("/")[0])
+    for link in json.loads(_ip("-j", "-4", "addr")):
+        for entry in link["addr_info"]:
+            if wanted in ip_interface(f"{entry['local']}/{entry['prefixlen']}").network:
+                return str(link["ifname"])
+    raise SystemExit(f"no interface of this router is in the network of {gateway}")
+
+
+def _ip(*words: str) -> str:
+    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"ip {' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def configure(environment: dict[str, str]) -> None:
+    """Claim the gateways and load the rules; SystemExit with a sentence where that cannot be."""
+    chosen = behaviour.parse(environment.get("NAT", "masquerade"))
+    outside = interface_carrying(environment["OUTSIDE"])
+    gateways = [environment["INSIDE_GATEWAY"]]
+    if not chosen.translates:
+        gateways.append(environment["OUTSIDE_GATEWAY"])
+    if _ip("-j", "route", "show", "default").strip() not in ("", "[]", "[ ]"):
+        _ip("route", "del", "default")  # Docker's own; without it the unknown is unreachable at once
+    for gateway in gateways:
+        _ip("addr", "add", gateway, "dev", interface_towards(gateway))
+    rules = nft.render(chosen, outside)
+    loaded = subprocess.run(["nft", "-f", "-"], input=rules, text=True, capture_output=True, check=False)
+    if loaded.returncode:
+        raise SystemExit(f"nft refused the rules: {loaded.stderr.strip()}")
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        configure(dict(os.environ))
+    except (ValueError, KeyError) as error:
+        raise SystemExit(f"the router's environment is not usable: {error}") from None
+    serve(socket.gethostname(), sys.stdin, sys.stdout)

@@ -1,0 +1,31 @@
+"""The labs there are: every module beside this package that defines `lab`."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+from .errors import UsageError
+from .lab import Lab
+
+_HOME = Path(__file__).parent.parent
+
+
+def names() -> tuple[str, ...]:
+    """The names of all labs, sorted."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(_HOME)]) if not module.ispkg))
+
+
+def find(name: str) -> Lab:
+    """The lab called `name`; UsageError lists the ones there are."""
+    if name not in names():
+        raise UsageError(f"there is no lab called {name!r}; there are: {', '.join(names())}", "See `invoke catalog`.")
+    lab = importlib.import_module(f"{__package__.rpartition('.')[0]}.{name}").lab
+    assert isinstance(lab, Lab)
+    return lab
+
+
+def lesson(name: str) -> str:
+    """What the lab's module says of itself."""
+    return (importlib.import_module(f"{__package__.rpartition('.')[0]}.{name}").__doc__ or "").strip()

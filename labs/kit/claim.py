@@ -1,0 +1,78 @@
+"""Claims and verdicts: one sentence about the network, and what the evidence says of it.
+
+A claim is a function of the facts that yields checks: what was looked at, what the rule or the behaviour predicts, what
+the evidence shows. Any check that differs makes the claim FAIL; no check at all, or evidence that cannot answer,
+leaves it UNDECIDED. The prediction never comes from the thing that is measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from ..net.event import Event
+from .conntrack import Entry
+from .errors import EvidenceError
+from .facts import Facts
+from .packet import Packet
+
+Evidence = Packet | Event | Entry
+
+
+class Outcome(Enum):
+    """What became of a claim."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One comparison: `want` is predicted, `got` is observed, `seen` is where."""
+
+    about: str
+    want: object
+    got: object
+    seen: tuple[Evidence, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        return self.want == self.got
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A claim's outcome with the checks behind it; `why` says what was missing where it is UNDECIDED."""
+
+    name: str
+    says: str
+    outcome: Outcome
+    checks: tuple[Check, ...]
+    why: str = ""
+
+    @property
+    def differing(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if not check.holds)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A sentence about the network (the function's docstring) and the function that checks it."""
+
+    name: str
+    says: str
+    examine: Callable[[Facts], Iterator[Check]]
+
+    def judge(self, facts: Facts) -> Verdict:
+        """Compare what is predicted with what the facts show."""
+        checks: list[Check] = []
+        try:
+            checks.extend(self.examine(facts))
+        except EvidenceError as missing:
+            return Verdict(self.name, self.says, Outcome.UNDECIDED, tuple(checks), missing.message)
+        if not checks:
+            return Verdict(self.name, self.says, Outcome.UNDECIDED, (), "nothing was there to compare")
+        outcome = Outcome.HOLDS if all(check.holds for check in checks) else Outcome.FAILS
+        return Verdict(self.name, self.says, outcome, tuple(checks))

@@ -1,0 +1,63 @@
+"""Everything a run left behind, read-only: what claims are judged from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..net.behaviour import NatBehaviour
+from ..net.endpoint import FourTuple, Protocol
+from ..net.event import Event
+from .capture import Capture
+from .conntrack import Entry
+from .errors import EvidenceError
+from .packet import Packet
+from .topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The topology as it was, the behaviour the router was asked for, and what taps, programs and kernel said.
+
+    `conntrack` is the router's table after the steps, None when it was not read.
+    """
+
+    topology: Topology
+    nat: NatBehaviour
+    captures: Mapping[str, Capture]
+    events: tuple[Event, ...]
+    conntrack: tuple[Entry, ...] | None
+    meta: Mapping[str, object] = field(default_factory=dict)
+
+    def at(self, tap: str) -> Capture:
+        """What the tap called `tap` recorded; EvidenceError when there is none."""
+        if tap not in self.captures:
+            raise EvidenceError(f"nothing was captured at {tap}")
+        return self.captures[tap]
+
+    def packets(self) -> tuple[Packet, ...]:
+        """Every packet of every tap, by time."""
+        return tuple(sorted((p for c in self.captures.values() for p in c), key=lambda p: (p.time_ns, p.tap)))
+
+    def call(self, socket: str, call: str) -> Event:
+        """The last successful `call` on the socket a step called `socket`; EvidenceError when there was none."""
+        for event in reversed(self.events):
+            if event.socket == socket and event.call == call and event.error is None:
+                return event
+        raise EvidenceError(f"no successful {call}() on the socket {socket!r} was recorded")
+
+    def arrived(self, mark: str, at: str, sent_at: str, fence: str) -> tuple[bool, tuple[Packet, ...]]:
+        """Did the datagram [mark], seen at `sent_at`, reach the tap `at` before the fence? With the packets that say so.
+
+        EvidenceError when it was never sent, or when the fence that would have followed it is missing.
+        """
+        sent = self.at(sent_at).only(mark)
+        came = [packet for packet in self.at(at).before(fence) if packet.mark == mark]
+        return bool(came), (sent, *came, self.at(at).only(fence))
+
+    def tracked(self, protocol: Protocol, original: FourTuple) -> Entry | None:
+        """The router's entry for a flow that began as `original`; EvidenceError when the table was never read."""
+        if not self.conntrack:
+            raise EvidenceError("the router's connection table was not read, or held nothing")
+        found = (e for e in self.conntrack if e.protocol is protocol and e.original == original)
+        return next(found, None)

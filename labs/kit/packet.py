@@ -1,0 +1,51 @@
+"""A packet as a tap saw it: the fields a NAT may touch, and those it may not.
+
+A step gives each datagram a mark, `[name] ` at the start of its payload. A NAT does not rewrite payloads, so the mark
+is how one datagram is followed from tap to tap; what follows the mark is compared, not assumed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..net.endpoint import FourTuple, Protocol
+
+_MARK = re.compile(rb"\[([^\]\r\n]{1,60})\] ")
+
+
+def marked(name: str, text: str = "") -> bytes:
+    """A payload that can be followed: `[name] text`."""
+    return f"[{name}] {text}".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One IPv4 packet at one tap.
+
+    `number` counts within the tap's file from 1, as Wireshark does; `time_ns` is wall time since 1970; ports are 0 in
+    the flow of an ICMP message. `flags` is TCP's, as Wireshark's letters (`S`, `SA`, `PA`), empty otherwise.
+    """
+
+    tap: str
+    number: int
+    time_ns: int
+    protocol: Protocol
+    flow: FourTuple
+    ttl: int
+    payload: bytes
+    flags: str = ""
+    sequence: int = 0
+    acknowledgement: int = 0
+
+    @property
+    def mark(self) -> str | None:
+        """The name a step gave this datagram, or None."""
+        found = _MARK.match(self.payload)
+        return found[1].decode("latin-1") if found else None
+
+    def __str__(self) -> str:
+        ends = f"{self.flow.source.address} > {self.flow.destination.address}"
+        ends = ends if self.protocol is Protocol.ICMP else str(self.flow)
+        what = f" {self.flags}" if self.flags else ""
+        return f"{self.tap}#{self.number} {self.protocol.value}{what} {ends} ttl {self.ttl}"

@@ -1,0 +1,114 @@
+"""Hosts, networks and taps: the only source of addresses outside the containers.
+
+Read from what `docker compose config --format json` resolves, so the compose file says everything once. A host
+has an address in each of its networks; a tap listens to one interface of one host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import Any, TypeVar
+
+from ..net.endpoint import Endpoint
+from .errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A broadcast domain: its name, subnet (`10.7.1.0/24`) and the gateway its hosts have as default route."""
+
+    name: str
+    subnet: str
+    gateway: str
+
+    def __contains__(self, address: str) -> bool:
+        return ip_address(address) in ip_network(self.subnet)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A machine of the lab: its name and its (network, address) pairs. A router is one that is in two networks."""
+
+    name: str
+    interfaces: tuple[tuple[str, str], ...]
+    router: bool
+
+    def address(self, network: str | None = None) -> str:
+        """The host's address in `network`, or its only one."""
+        found = [address for name, address in self.interfaces if network in (None, name)]
+        if len(found) != 1:
+            raise KeyError(f"{self.name} has {len(found)} addresses in {network or 'all its networks'}, one was wanted")
+        return found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """An ear: where it is reported as (`lan`), its compose service, whose interface it is, in which network."""
+
+    name: str
+    service: str
+    host: str
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """One lab's network as it was brought up."""
+
+    project: str
+    hosts: tuple[Host, ...]
+    networks: tuple[Network, ...]
+    taps: tuple[Tap, ...]
+
+    def host(self, name: str) -> Host:
+        return _named(self.hosts, name, "host")
+
+    def network(self, name: str) -> Network:
+        return _named(self.networks, name, "network")
+
+    def endpoint(self, host: str, port: int) -> Endpoint:
+        """Port `port` on the only address of `host`."""
+        return Endpoint(self.host(host).address(), port)
+
+    @property
+    def router(self) -> Host:
+        """The only router of this topology."""
+        (router,) = (host for host in self.hosts if host.router)
+        return router
+
+    @classmethod
+    def from_compose(cls, config: Mapping[str, Any]) -> Topology:
+        """Read a resolved compose file; UsageError when it is not one of a lab."""
+        try:
+            hosts, taps = [], []
+            services: Mapping[str, Any] = config["services"]
+            for name, service in services.items():
+                if "network_mode" not in service:
+                    pairs = tuple((net, spec["ipv4_address"]) for net, spec in service["networks"].items())
+                    hosts.append(Host(name, pairs, router=len(pairs) > 1))
+            for name, service in services.items():
+                if "network_mode" in service:
+                    owner = service["network_mode"].removeprefix("service:")
+                    address = service["environment"]["TAP_ADDRESS"]
+                    pairs = _named(tuple(hosts), owner, "host").interfaces
+                    (network,) = (net for net, own in pairs if own == address)
+                    taps.append(Tap(name.removesuffix("-tap"), name, owner, network))
+            networks = [
+                Network(name, spec["ipam"]["config"][0]["subnet"], spec["ipam"]["config"][0]["gateway"])
+                for name, spec in config["networks"].items()
+            ]
+            return cls(config["name"], tuple(hosts), tuple(networks), tuple(taps))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UsageError(f"this is not the resolved compose file of a lab: {error!r} is missing or wrong") from None
+
+
+_Named = TypeVar("_Named", Host, Network)
+
+
+def _named(things: tuple[_Named, ...], name: str, kind: str) -> _Named:
+    for thing in things:
+        if thing.name == name:
+            return thing
+    raise KeyError(f"there is no {kind} {name!r}; there are: {', '.join(thing.name for thing in things)}")

@@ -1,0 +1,231 @@
+"""What a NAT does to a 4-tuple.
+
+A client behind a router greets two servers. On the LAN its packets come from the endpoint the client bound; on the WAN
+they come from the router. Everything else people say about NATs follows from which endpoint that is: whether two
+servers see the same one (mapping), who may answer to it (filtering), and what happens when two clients want it at once.
+Run it with `--nat none` to see the same packets cross a router that translates nothing.
+
+    client1 --+                          +-- alice
+              +-- lan -- router -- wan --+
+    client2 --+                          +-- bob
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+from .kit.claim import Check
+from .kit.exchange import QUESTION, Exchange, ask, bound, crossings
+from .kit.facts import Facts
+from .kit.lab import Fence, Lab
+from .kit.packet import marked
+from .kit.scene import Scene
+from .net.endpoint import Protocol
+
+SERVERS = ("alice", "bob")
+SERVICE = 7000  # both servers answer here
+STRANGER = 7001  # nobody ever writes to this port of alice
+UDP, TCP = Protocol.UDP, Protocol.TCP
+
+GREETINGS = tuple(Exchange(*e) for e in product((UDP,), ("client1",), (40001, 40002), SERVERS, (SERVICE,)))
+CALLS = tuple(Exchange(*e) for e in product((TCP,), ("client1",), (41001, 41002), SERVERS, (SERVICE,)))
+SAME_PORT = tuple(Exchange(*e) for e in product((UDP, TCP), ("client1", "client2"), (42000,), ("alice",), (SERVICE,)))
+LONELY = Exchange(UDP, "client1", 43000, "alice", SERVICE)
+FENCES = (Exchange(UDP, "client1", 43001, "alice", SERVICE), Exchange(UDP, "client1", 43002, "bob", SERVICE))
+EXCHANGES = (*GREETINGS, *CALLS, *SAME_PORT, LONELY, *FENCES)
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """A datagram nobody asked for: from a server's port to the endpoint LONELY is seen as."""
+
+    server: str
+    port: int
+    fence: Exchange
+
+    @property
+    def mark(self) -> str:
+        return f"udp {self.server}:{self.port} knocks"
+
+
+KNOCKS = (Knock("alice", STRANGER, FENCES[0]), Knock("bob", SERVICE, FENCES[1]))
+
+lab = Lab(
+    "nat",
+    "What a NAT does to a 4-tuple",
+    compose="nat",
+    fences=tuple(Fence(exchange.answer, (exchange.server, "wan", "lan")) for exchange in FENCES),
+)
+
+
+@lab.step
+def greet_both_servers(scene: Scene) -> None:
+    """client1 binds a UDP socket, greets alice and bob from it, and both answer. Then the same from a second socket."""
+    for exchange in GREETINGS:
+        ask(scene, exchange)
+
+
+@lab.step
+def call_both_servers(scene: Scene) -> None:
+    """client1 connects over TCP to alice and to bob from one source port, then from another."""
+    for exchange in CALLS:
+        ask(scene, exchange)
+
+
+@lab.step
+def share_a_source_port(scene: Scene) -> None:
+    """client1 and client2 both bind port 42000 and both talk to alice, over UDP and over TCP."""
+    for exchange in SAME_PORT:
+        ask(scene, exchange)
+
+
+@lab.step
+def knock_uninvited(scene: Scene) -> None:
+    """A client greets only alice. Then alice writes back from a port it never wrote to, and so does bob."""
+    seen = ask(scene, LONELY)
+    for knock in KNOCKS:
+        bound(scene, knock.server, knock.port).sendto(marked(knock.mark, "may I come in?"), seen)
+
+
+@lab.step
+def close_with_a_fence(scene: Scene) -> None:
+    """Two more greetings. Their answers follow the knocks on the same paths: a knock that is not there by now is not
+    coming."""
+    for exchange in FENCES:
+        ask(scene, exchange)
+
+
+def outside_address(facts: Facts, client: str) -> str:
+    """The address a client has on the WAN: the router's, or its own where nothing is translated."""
+    return facts.topology.router.address("wan") if facts.nat.translates else facts.topology.host(client).address()
+
+
+@lab.claim
+def the_source_becomes_the_router(facts: Facts) -> Iterator[Check]:
+    """On the LAN a packet comes from the endpoint the client bound; on the WAN its source address is the router's,
+    unless the router only routes."""
+    for it in crossings(facts, EXCHANGES):
+        bind = facts.call(it.exchange.client_socket, "bind")
+        yield Check(f"{it.exchange}: source on the LAN", bind.local, it.asked.flow.source, (it.asked, bind))
+        outside = outside_address(facts, it.exchange.client)
+        got = it.asked_outside.flow.source.address
+        yield Check(f"{it.exchange}: source address on the WAN", outside, got, (it.asked_outside,))
+
+
+@lab.claim
+def only_the_source_and_the_ttl_change(facts: Facts) -> Iterator[Check]:
+    """A router leaves the destination and the payload alone, and takes exactly one from the TTL."""
+    for it in crossings(facts, EXCHANGES):
+        seen = (it.asked, it.asked_outside)
+        yield Check(f"{it.exchange}: destination", it.asked.flow.destination, it.asked_outside.flow.destination, seen)
+        yield Check(f"{it.exchange}: payload sent", marked(it.exchange.question, QUESTION), it.asked.payload, seen)
+        yield Check(f"{it.exchange}: payload", it.asked.payload, it.asked_outside.payload, seen)
+        yield Check(f"{it.exchange}: TTL", it.asked.ttl - 1, it.asked_outside.ttl, seen)
+
+
+@lab.claim
+def the_reply_is_turned_back(facts: Facts) -> Iterator[Check]:
+    """On the WAN the answer goes to the tuple the question came from, ends exchanged; on the LAN it arrives at the
+    endpoint the client bound."""
+    for it in crossings(facts, EXCHANGES):
+        outside = it.asked_outside.flow.reversed()
+        yield Check(f"{it.exchange}: answer on the WAN", outside, it.answered_outside.flow, (it.answered_outside,))
+        inside = it.asked.flow.reversed()
+        yield Check(f"{it.exchange}: answer on the LAN", inside, it.answered.flow, (it.answered,))
+        yield Check(f"{it.exchange}: answer's TTL", it.answered_outside.ttl - 1, it.answered.ttl, (it.answered,))
+
+
+@lab.claim
+def each_side_tells_its_own_truth(facts: Facts) -> Iterator[Check]:
+    """The server's getpeername() is the WAN tuple and the client's getsockname() the LAN tuple: the two sockets mirror
+    each other in every field the router did not rewrite."""
+    for it in crossings(facts, CALLS):
+        client = facts.call(it.exchange.client_socket, "getsockname")
+        server = facts.call(it.exchange.server_socket, "getpeername")
+        wire = (it.asked, it.asked_outside)
+        yield Check(f"{it.exchange}: getsockname()", str(it.asked.flow.source), _address(client.result), (client, *wire))
+        yield Check(f"{it.exchange}: getpeername()", str(it.asked_outside.flow.source), _address(server.result), (server, *wire))
+        rewritten = it.asked.flow.rewritten(it.asked_outside.flow)
+        differ = client.flow.rewritten(server.flow.reversed())
+        yield Check(f"{it.exchange}: fields in which the sockets differ", rewritten, differ, (client, server, *wire))
+
+
+@lab.claim
+def one_port_serves_both_servers(facts: Facts) -> Iterator[Check]:
+    """Alice and bob see one and the same source port exactly when the mapping is endpoint-independent."""
+    for protocol, exchanges in ((UDP, GREETINGS), (TCP, CALLS)):
+        seen = [it.asked_outside for it in crossings(facts, exchanges)]
+        pairs = zip(seen[::2], seen[1::2], strict=True)  # each client port asks alice, then bob
+        same = all(alice.flow.source.port == bob.flow.source.port for alice, bob in pairs)
+        predicted = facts.nat.reuses_mapping(seen[0].flow.destination, seen[1].flow.destination)
+        yield Check(f"{protocol.value}: one source port for both servers", predicted, same, tuple(seen))
+
+
+@lab.claim
+def the_port_number_survives(facts: Facts) -> Iterator[Check]:
+    """The port number the client bound is also its port on the WAN exactly when the router preserves ports."""
+    for protocol, exchanges in ((UDP, GREETINGS), (TCP, CALLS)):
+        seen = list(crossings(facts, exchanges))
+        kept = all(it.asked.flow.source.port == it.asked_outside.flow.source.port for it in seen)
+        packets = tuple(packet for it in seen for packet in (it.asked, it.asked_outside))
+        yield Check(f"{protocol.value}: every port number kept", facts.nat.preserves_port(), kept, packets)
+
+
+@lab.claim
+def two_clients_never_share_a_tuple(facts: Facts) -> Iterator[Check]:
+    """Two clients that use one source port towards one server have distinct tuples on the WAN, and each gets its own
+    answer."""
+    for protocol in (UDP, TCP):
+        seen = list(crossings(facts, tuple(e for e in SAME_PORT if e.protocol is protocol)))
+        inside = {it.asked.flow.source.port for it in seen}
+        outside = {it.asked_outside.flow for it in seen}
+        packets = tuple(it.asked_outside for it in seen)
+        yield Check(f"{protocol.value}: source ports on the LAN", 1, len(inside), tuple(it.asked for it in seen))
+        yield Check(f"{protocol.value}: distinct tuples on the WAN", len(seen), len(outside), packets)
+        for it in seen:
+            client = facts.call(it.exchange.client_socket, "recvfrom" if protocol is UDP else "recv")
+            got = client.result[0] if protocol is UDP else client.result
+            yield Check(f"{it.exchange}: the client reads", it.answered_outside.payload, got.encode("latin-1"), (client,))
+
+
+@lab.claim
+def filtering_decides_who_may_knock(facts: Facts) -> Iterator[Check]:
+    """A datagram from an endpoint the client never wrote to reaches it exactly when the filtering admits it; the
+    answer of the endpoint it did write to arrives."""
+    contacted = (facts.topology.endpoint(LONELY.server, SERVICE),)
+    (lonely,) = crossings(facts, (LONELY,))
+    control = lonely.answered.flow.destination == lonely.asked.flow.source
+    yield Check("the invited answer arrives", True, control, (lonely.answered,))
+    for knock in KNOCKS:
+        came, seen = facts.arrived(knock.mark, "lan", sent_at="wan", fence=knock.fence.answer)
+        stranger = facts.topology.endpoint(knock.server, knock.port)
+        yield Check(f"{knock.mark}: sent by", stranger, seen[0].flow.source, seen[:1])
+        yield Check(f"{knock.mark}: sent to", lonely.asked_outside.flow.source, seen[0].flow.destination, seen[:1])
+        yield Check(f"{knock.mark}: arrives on the LAN", facts.nat.admits(stranger, contacted), came, seen)
+
+
+@lab.claim
+def nothing_leaves_untranslated(facts: Facts) -> Iterator[Check]:
+    """No packet of the WAN carries an address of the LAN, unless the router only routes."""
+    lan = facts.topology.network("lan")
+    fences = [facts.at("wan").only(exchange.question) for exchange in FENCES]
+    private = [p for p in facts.at("wan") if p.flow.source.address in lan or p.flow.destination.address in lan]
+    seen = tuple(private[:3] or fences)
+    yield Check("private addresses on the WAN", not facts.nat.translates, bool(private), seen)
+
+
+@lab.claim
+def the_kernel_agrees_with_the_wire(facts: Facts) -> Iterator[Check]:
+    """The router's own connection table names the tuples that were captured on either side of it."""
+    for it in crossings(facts, EXCHANGES):
+        entry = facts.tracked(it.exchange.protocol, it.asked.flow)
+        want, got = it.asked_outside.flow.reversed(), entry.reply if entry else "no such flow"
+        seen = (it.asked, it.asked_outside, *((entry,) if entry else ()))
+        yield Check(f"{it.exchange}: answers expected as", want, got, seen)
+
+
+def _address(result: list[object]) -> str:
+    """An address as Python's socket module returns it, as ADDRESS:PORT."""
+    return f"{result[0]}:{result[1]}"

@@ -1,0 +1,1 @@
+"""Words and bytes: endpoints, NAT behaviours, rules, events. Pure, standard library only; used on both sides."""

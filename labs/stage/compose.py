@@ -1,0 +1,111 @@
+"""Docker Compose: it resolves a topology's file and creates what that describes; everything after is the engine's.
+
+Compose is the owner of the file's meaning. Containers are started, driven and removed through the engine's API, which
+can be done in parallel and before the first packet is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+from ..kit.errors import SetupError
+from .engine import Engine
+
+FILES = Path(__file__).resolve().parents[2] / "compose"
+INSTANCES = range(1, 256)  # 0 is for `docker compose up` by hand
+_TAKEN = "pool overlaps"  # what every engine says when somebody else was faster
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A compose file with the variables that go into it."""
+
+    file: str
+    variables: tuple[tuple[str, str], ...]
+
+    def resolve(self) -> dict[str, Any]:
+        """What `docker compose config` makes of the file."""
+        resolved: dict[str, Any] = json.loads(_compose(self, "config", "--format", "json"))
+        return resolved
+
+    def create(self) -> None:
+        """Create networks and containers, started by nobody yet. SubnetTaken when another lab has the subnet."""
+        _compose(self, "create", "--no-build")
+
+
+class SubnetTaken(SetupError):
+    """Another network of the engine overlaps; another instance number may be free."""
+
+
+def free_instances(engine: Engine) -> list[int]:
+    """Instance numbers whose subnets (10.I.0.0/16 and 198.18.I.0/24) no network of the engine overlaps, shuffled so
+    that labs which start together seldom choose the same one."""
+    used = [
+        ip_network(config["Subnet"])
+        for network in engine.api.networks()
+        for config in (network.get("IPAM") or {}).get("Config") or ()
+        if "." in config.get("Subnet", "")
+    ]
+    free = [
+        number
+        for number in INSTANCES
+        if not any(subnet.overlaps(taken) for subnet in _subnets(number) for taken in used)
+    ]
+    if not free:
+        raise SetupError(
+            "no subnet is free for a lab: every 10.I.0.0/16 with its 198.18.I.0/24 overlaps a network of this engine",
+            "Remove some: `invoke down`, `invoke sweep`, `docker network prune`.",
+        )
+    random.shuffle(free)
+    return free
+
+
+def _subnets(number: int) -> tuple[Any, Any]:
+    return ip_network(f"10.{number}.0.0/16"), ip_network(f"198.18.{number}.0/24")
+
+
+def _compose(call: Call, *words: str) -> str:
+    """Run `docker compose`; in a session of its own, so that Ctrl-C lets it finish what it is creating."""
+    argv = ["docker", "compose", "--ansi", "never", "-f", str(FILES / f"{call.file}.yml"), "--profile", "taps", *words]
+    try:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | dict(call.variables),
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        raise SetupError("the `docker` command was not found", "Run `invoke setup` as root, or install it.") from None
+    try:
+        output, errors = process.communicate()
+    except BaseException:
+        process.communicate(timeout=8)
+        raise
+    if process.returncode == 0:
+        return output
+    raise _explained(errors)
+
+
+def _explained(errors: str) -> SetupError:
+    """Compose's complaint, as one sentence and what to do."""
+    last = errors.strip().splitlines()[-1] if errors.strip() else "it said nothing"
+    if _TAKEN in errors.lower():
+        return SubnetTaken(f"the subnet was taken meanwhile: {last}", "Run it again.")
+    if "is not a docker command" in errors or "unknown command" in errors or "unknown shorthand flag" in errors:
+        return SetupError(
+            "Docker Compose v2 was wanted as `docker compose`, and this docker command has no such plugin",
+            "Run `invoke setup` as root, or install the compose plugin; the old `docker-compose` (v1) does not do.",
+        )
+    if "o such image" in errors:
+        return SetupError(f"an image of the lab is missing: {last}", "Build it with `invoke images`.")
+    return SetupError(f"Docker Compose could not create the lab: {last}", "See `invoke doctor`.")

@@ -1,0 +1,153 @@
+"""The living scene: socket calls of a step, made in the containers, each answered by an event that is recorded."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+from ..kit.errors import DriveError
+from ..kit.topology import Topology
+from ..net.endpoint import Endpoint, Protocol
+from ..net.event import Event
+from .stream import STDERR, Stream
+
+PATIENCE = 15.0  # seconds a host may take to answer one request; its own socket timeout is two
+
+
+class Node:
+    """The program in one container, asked one request at a time."""
+
+    def __init__(self, host: str, stream: Stream) -> None:
+        self.host = host
+        self.log = ""
+        self._stream = stream
+
+    def ask(self, request: dict[str, Any]) -> Event:
+        """Send a request, wait for its event. DriveError when the program has ended or does not answer."""
+        asked = f"{request['call']}({', '.join(map(str, request['args']))})"
+        try:
+            self._stream.send(json.dumps(request).encode() + b"\n")
+            answer = b""
+            for kind, piece in self._stream.pieces(PATIENCE):
+                if kind == STDERR:
+                    self.log += piece.decode(errors="replace")
+                    continue
+                answer += piece
+                if answer.endswith(b"\n"):
+                    return Event.from_json(answer.decode())
+        except TimeoutError:
+            raise DriveError(f"{self.host} did not answer {asked} within {PATIENCE:.0f} s{self._said()}") from None
+        except (OSError, ValueError) as error:
+            raise DriveError(f"{self.host} could not be asked for {asked}: {error}{self._said()}") from None
+        raise DriveError(f"the program in {self.host} ended while it was asked for {asked}{self._said()}")
+
+    def run(self, *argv: str) -> str:
+        """What a program of the host prints; DriveError when it fails."""
+        event = self.ask({"step": "", "socket": "", "call": "run", "args": list(argv)})
+        code, text = event.result if event.error is None else (1, event.error)
+        if code:
+            raise DriveError(f"`{' '.join(argv)}` failed in {self.host}: {text.strip()[-300:]}")
+        return str(text)
+
+    def _said(self) -> str:
+        return f"; it said: {self.log.strip().splitlines()[-1]}" if self.log.strip() else ""
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class LiveScene:
+    """The hosts of a running lab, as steps see them (`labs.kit.scene.Scene`)."""
+
+    def __init__(self, topology: Topology, nodes: dict[str, Node], record: Callable[[Event], None]) -> None:
+        self._topology = topology
+        self._nodes = nodes
+        self._record = record
+        self._sockets: dict[str, LiveSocket] = {}
+        self.step = ""
+
+    def socket(self, host: str, protocol: Protocol, name: str) -> LiveSocket:
+        if name in self._sockets:
+            raise ValueError(f"there is a socket called {name!r} already")
+        opened = LiveSocket(self, host, name)
+        opened.call("socket", protocol.value)
+        return self.keep(opened)
+
+    def keep(self, opened: LiveSocket) -> LiveSocket:
+        self._sockets[opened.name] = opened
+        return opened
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._sockets
+
+    def __getitem__(self, name: str) -> LiveSocket:
+        return self._sockets[name]
+
+    def endpoint(self, host: str, port: int) -> Endpoint:
+        return self._topology.endpoint(host, port)
+
+    def call(self, host: str, socket: str, call: str, args: tuple[Any, ...]) -> Event:
+        """Ask a host for one call and record what came of it."""
+        event = self._nodes[host].ask({"step": self.step, "socket": socket, "call": call, "args": args})
+        self._record(event)
+        return event
+
+
+class LiveSocket:
+    """A socket in a container (`labs.kit.scene.Socket`)."""
+
+    def __init__(self, scene: LiveScene, host: str, name: str) -> None:
+        self.name = name
+        self._scene = scene
+        self._host = host
+
+    def call(self, call: str, *args: Any) -> Any:
+        """Make the call over there; raises here what the kernel raised there."""
+        event = self._scene.call(self._host, self.name, call, args)
+        if event.error is None:
+            return event.result
+        number = getattr(errno, event.error, None)
+        if number is None:
+            raise DriveError(f"{self._host} does not understand {call}{args}: {event.error}")
+        raise OSError(number, f"{os.strerror(number)} ({self._host}: {call} on {self.name!r})")
+
+    def bind(self, local: Endpoint) -> None:
+        self.call("bind", [local.address, local.port])
+
+    def listen(self, backlog: int = 8) -> None:
+        self.call("listen", backlog)
+
+    def connect(self, remote: Endpoint) -> None:
+        self.call("connect", [remote.address, remote.port])
+
+    def accept(self, name: str) -> LiveSocket:
+        self.call("accept", name)
+        return self._scene.keep(LiveSocket(self._scene, self._host, name))
+
+    def sendto(self, payload: bytes, remote: Endpoint) -> None:
+        self.call("sendto", payload.decode("latin-1"), [remote.address, remote.port])
+
+    def recvfrom(self) -> tuple[bytes, Endpoint]:
+        payload, (address, port) = self.call("recvfrom", 65535)
+        return payload.encode("latin-1"), Endpoint(address, port)
+
+    def send(self, payload: bytes) -> None:
+        self.call("send", payload.decode("latin-1"))
+
+    def recv(self) -> bytes:
+        return bytes(self.call("recv", 65535).encode("latin-1"))
+
+    def setsockopt(self, level: str, option: str, value: int) -> None:
+        self.call("setsockopt", level, option, value)
+
+    def getsockname(self) -> Endpoint:
+        return Endpoint(*self.call("getsockname"))
+
+    def getpeername(self) -> Endpoint:
+        return Endpoint(*self.call("getpeername"))
+
+    def close(self) -> None:
+        self.call("close")

@@ -1,0 +1,99 @@
+"""A topology brought to life: created by Compose, attached, started in parallel, removed by label."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ..kit.errors import SetupError
+from ..kit.topology import Topology
+from . import compose, ownership
+from .engine import Engine
+from .ownership import HANDS
+from .scene import Node
+from .stream import Stream
+
+
+def new_run() -> str:
+    """A name for a run: when, and four random digits."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+class Stage:
+    """The containers and networks of one run. `removed` everything when told, also when building it failed."""
+
+    def __init__(self, engine: Engine, file: str, run: str, nat: str, image: str, keep: bool = False) -> None:
+        self.engine = engine
+        self.run = run
+        self._file = file
+        self._keep = keep
+        self._variables = {
+            "FOURTUPLE_RUN": run,
+            "FOURTUPLE_OWNER": ownership.KEPT if keep else ownership.owner_of_this_process(),
+            "FOURTUPLE_CREATED": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "FOURTUPLE_SUFFIX": f"-{run[-4:]}",
+            "FOURTUPLE_IMAGE": image,
+            "NAT": nat,
+        }
+        self.instance = 0
+        self.config: dict[str, Any] = {}
+        self.topology = Topology("", (), (), ())
+        self.containers: dict[str, str] = {}
+        self.streams: dict[str, Stream] = {}
+
+    def build(self) -> None:
+        """Create everything on free subnets. SetupError when that cannot be; then nothing of it is left."""
+        tries = compose.free_instances(self.engine)[:5]
+        for number in tries:
+            call = compose.Call(self._file, tuple((self._variables | {"FOURTUPLE_INSTANCE": str(number)}).items()))
+            try:
+                with ThreadPoolExecutor(1) as hand:
+                    resolved = hand.submit(call.resolve)
+                    call.create()
+                self.instance, self.config = number, resolved.result()
+                break
+            except compose.SubnetTaken:
+                self.remove()
+                if number == tries[-1]:
+                    raise
+        self.topology = Topology.from_compose(self.config)
+        mine = self.engine.api.containers(all=True, filters={"label": f"{ownership.RUN}={self.run}"})
+        self.containers = {it["Labels"]["com.docker.compose.service"]: it["Id"] for it in mine}
+        missing = sorted(set(self.config["services"]) - set(self.containers))
+        if missing:
+            raise SetupError(f"Docker Compose did not create {', '.join(missing)}", "See `invoke doctor`.")
+
+    def attach(self) -> None:
+        """Listen to every container, before it says anything."""
+        for service, container in self.containers.items():
+            self.streams[service] = Stream(self.engine, container)
+
+    def start(self) -> None:
+        """Start all: a host first, then the taps that share its network namespace."""
+
+        def start_chain(host: str) -> None:
+            for service in (host, *(tap.service for tap in self.topology.taps if tap.host == host)):
+                self.engine.api.start(self.containers[service])
+
+        with ThreadPoolExecutor(HANDS) as hands:
+            list(hands.map(start_chain, [host.name for host in self.topology.hosts]))
+
+    def nodes(self) -> dict[str, Node]:
+        """A channel to the program of every host."""
+        return {host.name: Node(host.name, self.streams[host.name]) for host in self.topology.hosts}
+
+    def remove(self) -> None:
+        """Remove everything of this run; not to be interrupted, since it is bounded."""
+        with ownership.undisturbed():
+            for stream in self.streams.values():
+                stream.close()
+            self.streams.clear()
+            ownership.remove(self.engine, self.run)
+
+
+def here() -> str:
+    """The directory results go to where none was chosen."""
+    return os.path.join(os.getcwd(), "results")

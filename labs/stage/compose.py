@@ -29,6 +29,7 @@ class Call:
 
     file: str
     variables: tuple[tuple[str, str], ...]
+    taps: bool = True
 
     def resolve(self) -> dict[str, Any]:
         """What `docker compose config` makes of the file."""
@@ -71,9 +72,22 @@ def _subnets(number: int) -> tuple[Any, Any]:
     return ip_network(f"10.{number}.0.0/16"), ip_network(f"198.18.{number}.0/24")
 
 
+def version() -> str | None:
+    """Version of the Compose v2 plugin, or None where `docker compose` does not work."""
+    try:
+        asked = subprocess.run(
+            ["docker", "compose", "version", "--short"], capture_output=True, text=True, check=False
+        )  # fmt: skip
+    except FileNotFoundError:
+        return None
+    said = asked.stdout.strip().removeprefix("v")
+    return said if asked.returncode == 0 and said[:1].isdecimal() and not said.startswith("1.") else None
+
+
 def _compose(call: Call, *words: str) -> str:
     """Run `docker compose`; in a session of its own, so that Ctrl-C lets it finish what it is creating."""
-    argv = ["docker", "compose", "--ansi", "never", "-f", str(FILES / f"{call.file}.yml"), "--profile", "taps", *words]
+    profile = ["--profile", "taps"] if call.taps else []
+    argv = ["docker", "compose", "--ansi", "never", "-f", str(FILES / f"{call.file}.yml"), *profile, *words]
     try:
         process = subprocess.Popen(
             argv,
@@ -101,7 +115,7 @@ def _explained(errors: str) -> SetupError:
     last = errors.strip().splitlines()[-1] if errors.strip() else "it said nothing"
     if _TAKEN in errors.lower():
         return SubnetTaken(f"the subnet was taken meanwhile: {last}", "Run it again.")
-    if "is not a docker command" in errors or "unknown command" in errors or "unknown shorthand flag" in errors:
+    if version() is None:
         return SetupError(
             "Docker Compose v2 was wanted as `docker compose`, and this docker command has no such plugin",
             "Run `invoke setup` as root, or install the compose plugin; the old `docker-compose` (v1) does not do.",

@@ -128,12 +128,29 @@ def _tolerant(call: Callable[[], None]) -> bool:
         raise
 
 
-def sweep(engine: Engine) -> list[Belongings]:
-    """Remove what runs left behind whose process is dead; returns what was removed."""
-    dead = [mine for mine in inventory(engine) if is_dead(mine.owner)]
-    for mine in dead:
+def sweep(engine: Engine, everything: bool = False) -> list[Belongings]:
+    """Remove what runs left behind whose process is dead; returns what was removed.
+
+    `everything` also takes labs that were left up and those of other machines, never those of a living process here.
+    """
+    found = inventory(engine)
+    gone = [mine for mine in found if is_dead(mine.owner) or (everything and not _is_alive(mine.owner))]
+    for mine in gone:
         remove(engine, mine.run)
-    return dead
+    return gone
+
+
+def _is_alive(owner: str) -> bool:
+    return owner.partition("/")[0] == socket.gethostname() and "/" in owner and not is_dead(owner)
+
+
+def why_left(owner: str) -> str:
+    """Why a run was not swept."""
+    if owner == KEPT:
+        return "it was left up on purpose; `invoke down` ends it"
+    if _is_alive(owner):
+        return "it is running"
+    return f"it belongs to {owner.partition('/')[0] or 'somebody'} on another machine; `invoke sweep --everything` takes it"
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -23,13 +22,13 @@ def new_run() -> str:
 
 
 class Stage:
-    """The containers and networks of one run. `removed` everything when told, also when building it failed."""
+    """The containers and networks of one run. Whoever builds it removes it, also when building failed."""
 
-    def __init__(self, engine: Engine, file: str, run: str, nat: str, image: str, keep: bool = False) -> None:
+    def __init__(self, engine: Engine, file: str, run: str, nat: str, image: str, keep: bool = False, taps: bool = True) -> None:
         self.engine = engine
         self.run = run
         self._file = file
-        self._keep = keep
+        self._taps = taps
         self._variables = {
             "FOURTUPLE_RUN": run,
             "FOURTUPLE_OWNER": ownership.KEPT if keep else ownership.owner_of_this_process(),
@@ -48,7 +47,8 @@ class Stage:
         """Create everything on free subnets. SetupError when that cannot be; then nothing of it is left."""
         tries = compose.free_instances(self.engine)[:5]
         for number in tries:
-            call = compose.Call(self._file, tuple((self._variables | {"FOURTUPLE_INSTANCE": str(number)}).items()))
+            variables = self._variables | {"FOURTUPLE_INSTANCE": str(number)}
+            call = compose.Call(self._file, tuple(variables.items()), self._taps)
             try:
                 with ThreadPoolExecutor(1) as hand:
                     resolved = hand.submit(call.resolve)
@@ -92,8 +92,3 @@ class Stage:
                 stream.close()
             self.streams.clear()
             ownership.remove(self.engine, self.run)
-
-
-def here() -> str:
-    """The directory results go to where none was chosen."""
-    return os.path.join(os.getcwd(), "results")

@@ -1,0 +1,139 @@
+"""A report as a person reads it in a terminal. Everything here is text and tables; nothing prints."""
+
+from __future__ import annotations
+
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ..net.behaviour import NatBehaviour
+from ..net.endpoint import Field
+from .claim import Outcome, Verdict
+from .journey import Hop, journeys
+from .report import Report, difference
+from .topology import Host, Topology
+
+_MARKS = {Outcome.HOLDS: ("✓", "green"), Outcome.FAILS: ("✗", "red"), Outcome.UNDECIDED: ("?", "yellow")}
+_REWRITTEN = "bold yellow"
+
+
+def plain(text: str) -> Text:
+    """Somebody else's words: no markup in them means anything."""
+    return Text(text)
+
+
+def step(says: str) -> Table:
+    """A step as it is played."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_row(Text("▸", "cyan"), Text(says))
+    return table
+
+
+def lesson(title: str, text: str) -> Text:
+    """The lab's own words, its title above; the drawing in them gives way to the picture of this run."""
+    paragraphs = [part for part in text.removeprefix(f"{title}.").strip().split("\n\n") if not part.startswith(" ")]
+    return Text.assemble((title, "bold"), "\n\n", "\n\n".join(" ".join(part.split()) for part in paragraphs), "\n")
+
+
+def picture(topology: Topology, nat: NatBehaviour) -> Text:
+    """Hosts inside, the router, hosts outside, with the addresses of this run."""
+    router = topology.router
+    (inside, inner), (outside, outer) = router.interfaces
+    left, right = (_beside(topology, name) for name in (inside, outside))
+    gateway = topology.network(inside).gateway
+    middle = [f"{inside} ── router ── {outside}", f"{gateway}   {outer}", nat.name]
+    width = max(map(len, left + [""])), max(map(len, middle))
+    rows = max(len(left), len(right), 3)
+    text = Text()
+    for row in range(rows):
+        here = left[row] if row < len(left) else ""
+        there = right[row] if row < len(right) else ""
+        centre = middle[row] if row < len(middle) else ""
+        text.append(f"  {here:>{width[0]}} {'──' if here else '  '}{_bar(row, len(left))} ")
+        text.append(f"{centre:^{width[1]}}", "bold" if row == 0 else "dim")
+        text.append(f" {_bar(row, len(right))}{'──' if there else '  '} {there}\n")
+    return text
+
+
+def _beside(topology: Topology, network: str) -> list[str]:
+    def address(host: Host) -> str:
+        return host.address(network)
+
+    return [f"{h.name} {address(h)}" for h in topology.hosts if not h.router and h.interfaces[0][0] == network]
+
+
+def _bar(row: int, rows: int) -> str:
+    if rows == 1:
+        return "─" if row == 0 else " "
+    return "┬" if row == 0 else "┴" if row == rows - 1 else "│" if row < rows else " "
+
+
+def packets(report: Report) -> Table:
+    """Every marked packet on either side of the router; the fields it rewrote are marked."""
+    facts = report.run.facts
+    router = facts.topology.router.name
+    sides = [tap.name for tap in facts.topology.taps if tap.host == router]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("packet")
+    for side in sides:
+        table.add_column(f"on the {side}", overflow="fold")
+    table.add_column("ttl", justify="right", no_wrap=True)
+    for journey in journeys(facts.packets()):
+        hops = [journey.at(side) for side in sides]
+        ttls = ">".join(str(hop.packet.ttl) for hop in journey.hops if hop.packet.tap in sides)
+        table.add_row(journey.mark, *map(_tuple, hops), ttls)
+    return table
+
+
+def _tuple(hop: Hop | None) -> Text:
+    """A 4-tuple with its rewritten fields between stars, so that they show without colour too."""
+    if hop is None:
+        return Text("never arrived", "dim")
+    flow = hop.packet.flow
+    ends = (
+        (flow.source, Field.SOURCE_ADDRESS, Field.SOURCE_PORT),
+        (flow.destination, Field.DESTINATION_ADDRESS, Field.DESTINATION_PORT),
+    )
+    parts = []
+    for end, address, port in ends:
+        text = Text()
+        for value, field in ((end.address, address), (str(end.port), port)):
+            changed = field in hop.rewritten
+            text.append(":" if text else "").append(f"*{value}*" if changed else value, _REWRITTEN if changed else "")
+        parts.append(text)
+    return Text(" > ").join(parts)
+
+
+def verdicts(report: Report) -> Table:
+    """Each claim with a mark; under one that does not hold, what was wanted and what was got."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for verdict in report.verdicts:
+        mark, colour = _MARKS[verdict.outcome]
+        table.add_row(Text(mark, colour), Text(verdict.says))
+        for line in _reasons(verdict):
+            table.add_row("", Padding(Text(line, colour), (0, 0, 0, 2)))
+    return table
+
+
+def _reasons(verdict: Verdict) -> list[str]:
+    """Why a claim does not hold, the first three differences with the packets that show them."""
+    if verdict.outcome is Outcome.UNDECIDED:
+        return [verdict.why]
+    lines = []
+    for check in verdict.differing[:3]:
+        lines.append(difference(check))
+        lines.extend(f"  {seen}" for seen in check.seen[:4])
+    if len(verdict.differing) > 3:
+        lines.append(f"and {len(verdict.differing) - 3} more differences (--json shows all)")
+    return lines
+
+
+def footer(report: Report) -> Text:
+    """The verdict in a line, where the run is, and what to do with it next."""
+    colour = {0: "green", 1: "red", 2: "yellow"}[report.exit_code]
+    path = report.run.path
+    return Text.assemble(
+        (report.summary, f"bold {colour}"),
+        f"\n\n  {path}\n",
+        (f"  invoke judge {path}\n  wireshark {path}/run.pcapng", "dim"),
+    )

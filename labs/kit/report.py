@@ -1,0 +1,129 @@
+"""A judged run as data: verdicts with what was wanted, what was got, and where; JSON and JUnit are two spellings."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from . import catalog
+from .claim import Check, Outcome, Verdict
+from .rundir import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run directory says, judged."""
+
+    run: Run
+    title: str
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """As diff(1): 0 every claim holds, 1 one does not, 2 it cannot be told."""
+        outcomes = {verdict.outcome for verdict in self.verdicts}
+        if Outcome.FAILS in outcomes:
+            return 1
+        return 2 if Outcome.UNDECIDED in outcomes or not outcomes else 0
+
+    @property
+    def summary(self) -> str:
+        """`10 claims: 9 hold, 1 fails`."""
+        counts = Counter(verdict.outcome for verdict in self.verdicts)
+        words = [
+            f"{counts[outcome]} {word if counts[outcome] == 1 else plural}"
+            for outcome, word, plural in (
+                (Outcome.HOLDS, "holds", "hold"),
+                (Outcome.FAILS, "fails", "fail"),
+                (Outcome.UNDECIDED, "is undecided", "are undecided"),
+            )
+            if counts[outcome]
+        ]
+        return f"{len(self.verdicts)} claims: {', '.join(words)}"
+
+
+def judge(run: Run) -> Report:
+    """Judge a run by the claims of its lab, from nothing but what the directory holds."""
+    lab = catalog.find(run.lab)
+    return Report(run, lab.title, lab.judge(run.facts))
+
+
+def to_json(report: Report) -> str:
+    """The report for programs: every claim with its checks and the evidence of each."""
+    facts = report.run.facts
+    return json.dumps(
+        {
+            "lab": report.run.lab,
+            "run": str(report.run.path),
+            "nat": facts.nat.name,
+            "exit_code": report.exit_code,
+            "summary": report.summary,
+            "claims": [
+                {
+                    "name": verdict.name,
+                    "says": verdict.says,
+                    "outcome": verdict.outcome.value,
+                    "why": verdict.why,
+                    "checks": [_check(check) for check in verdict.checks],
+                }
+                for verdict in report.verdicts
+            ],
+            "kernel": facts.meta.get("kernel"),
+            "engine": facts.meta.get("engine"),
+            "seconds": facts.meta.get("seconds"),
+        },
+        indent=1,
+    )
+
+
+def write_junit(report: Report, file: Path) -> None:
+    """The report for CI: a claim is a test case. OSError where the file cannot be written."""
+    from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
+
+    suite = TestSuite(f"{report.run.lab} {report.run.facts.nat.name}")
+    for verdict in report.verdicts:
+        case = TestCase(verdict.name, classname=f"labs.{report.run.lab}")
+        if verdict.outcome is Outcome.FAILS:
+            failure = Failure(verdict.says)
+            failure.text = "\n".join(difference(check) for check in verdict.differing)
+            case.result = [failure]
+        if verdict.outcome is Outcome.UNDECIDED:
+            case.result = [Error(f"undecided: {verdict.why}")]
+        suite.add_testcase(case)
+    xml = JUnitXml()
+    xml.add_testsuite(suite)
+    xml.write(str(file))
+
+
+def difference(check: Check) -> str:
+    """One differing check as a line."""
+    return f"{check.about}: want {words(check.want)}, got {words(check.got)}"
+
+
+def words(value: object) -> str:
+    """A wanted or observed value as a person reads it."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case Enum():
+            return str(value.value)
+        case frozenset() | set():
+            return ", ".join(sorted(words(part) for part in value)) or "none"
+        case bytes():
+            return value.decode("latin-1")
+        case _:
+            return str(value)
+
+
+def _check(check: Check) -> dict[str, Any]:
+    return {
+        "about": check.about,
+        "want": words(check.want),
+        "got": words(check.got),
+        "holds": check.holds,
+        "evidence": [str(seen) for seen in check.seen],
+    }

@@ -1,0 +1,102 @@
+"""The lab's image: one for every role, tagged and labelled with a hash of what went into it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from docker.errors import APIError, ImageNotFound
+
+from ..kit.errors import SetupError
+from . import base_image
+from .base_image import Tell
+from .engine import Engine
+
+NAME = "fourtuple/node"
+CONTENT = "fourtuple.content"
+_CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def content_hash() -> str:
+    """Twelve hex digits over every file that goes into the image, names included."""
+    digest = hashlib.sha256()
+    for name, path in _ingredients():
+        digest.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def _ingredients() -> Iterator[tuple[str, Path]]:
+    """Name in the build context, and file: the Dockerfile, the package list, what containers import."""
+    for name in ("Dockerfile", "packages.txt"):
+        yield name, _CHECKOUT / "images" / name
+    labs = _CHECKOUT / "labs"
+    for path in (labs / "__init__.py", *sorted(labs.glob("net/*.py")), *sorted(labs.glob("agents/*.py"))):
+        yield str(path.relative_to(_CHECKOUT)), path
+
+
+def found(engine: Engine) -> str | None:
+    """The hash of the image on the engine that is called `latest`, or None."""
+    try:
+        labels = engine.api.inspect_image(f"{NAME}:latest")["Config"].get("Labels") or {}
+    except ImageNotFound:
+        return None
+    return str(labels.get(CONTENT, "of unknown content"))
+
+
+def ensure(engine: Engine, tell: Tell) -> str:
+    """The tag of the image that matches this checkout; built when it is missing, and the user is told why."""
+    wanted = content_hash()
+    try:
+        engine.api.inspect_image(f"{NAME}:{wanted}")
+        return wanted
+    except ImageNotFound:
+        pass
+    have = found(engine)
+    why = f"the image ({have}) is not of this checkout ({wanted})" if have else "the lab's image is not built yet"
+    tell(f"{why}: building it")
+    return build(engine, tell)
+
+
+def build(engine: Engine, tell: Tell) -> str:
+    """Build the image; returns its tag. SetupError, with the builder's last words, when that fails."""
+    wanted = content_hash()
+    base = base_image.ensure(engine, tell)
+    tell(f"building {NAME} on {base}")
+    last = ""
+    try:
+        for line in engine.api.build(
+            fileobj=_context(),
+            custom_context=True,
+            tag=f"{NAME}:{wanted}",
+            buildargs={"BASE": base},
+            labels={CONTENT: wanted},
+            rm=True,
+            forcerm=True,
+            pull=False,
+            decode=True,
+        ):
+            if "error" in line:
+                raise SetupError(f"the image could not be built: {line['error'].strip()} ({last})")
+            last = str(line.get("stream", "")).strip() or last
+            tell(last[:100])
+    except APIError as error:
+        raise SetupError(f"the image could not be built: {error.explanation}") from None
+    engine.api.tag(f"{NAME}:{wanted}", NAME, "latest")
+    return wanted
+
+
+def _context() -> io.BytesIO:
+    """The build context: the ingredients and nothing else, the same bytes for the same content."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, path in _ingredients():
+            entry = tarfile.TarInfo(name)
+            entry.size = path.stat().st_size
+            entry.mode = 0o644
+            with path.open("rb") as file:
+                tar.addfile(entry, file)
+    packed.seek(0)
+    return packed

@@ -1,0 +1,102 @@
+"""Labs that were left up to be played with: bringing one up, looking into it, ending it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from ..kit.errors import UsageError
+from . import ownership
+from .engine import Engine
+from .images import NAME
+from .ownership import Belongings
+from .session import Session
+from .stage import Stage, new_run
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container of a kept lab."""
+
+    service: str
+    id: str
+    lab: Belongings
+
+
+def bring_up(session: Session) -> Stage:
+    """Start a lab's containers, without taps, and leave them. SetupError when that cannot be; then nothing is left."""
+    lab, nat = session.lab, session.nat
+    stage = Stage(session.engine, lab.compose, new_run(), nat.name, session.image, keep=True, taps=False)
+    try:
+        stage.build()
+        stage.start()
+    except BaseException:
+        stage.remove()
+        raise
+    return stage
+
+
+def labs(engine: Engine) -> list[Belongings]:
+    """Every lab on the engine that was left up."""
+    return [mine for mine in ownership.inventory(engine) if mine.owner == ownership.KEPT]
+
+
+def end(engine: Engine, instance: str) -> list[Belongings]:
+    """Remove the kept labs, or the one of that instance number; returns them."""
+    ended = [mine for mine in labs(engine) if instance in ("", mine.instance)]
+    if instance and not ended:
+        raise UsageError(f"no lab with instance {instance} is up", _which(engine))
+    for mine in ended:
+        ownership.remove(engine, mine.run)
+    return ended
+
+
+def container(engine: Engine, host: str, instance: str = "") -> Container:
+    """The container of `host` in the only kept lab, or in that instance. UsageError lists what there is."""
+    kept = [mine for mine in labs(engine) if instance in ("", mine.instance)]
+    if len(kept) != 1:
+        raise UsageError(f"{len(kept)} labs are up that could be meant; one was wanted", _which(engine))
+    found = {
+        it["Labels"].get("com.docker.compose.service", ""): it["Id"]
+        for it in engine.api.containers(filters={"label": f"{ownership.RUN}={kept[0].run}"})
+    }
+    if host not in found:
+        raise UsageError(f"the lab has no running host {host!r}; it has: {', '.join(sorted(found))}")
+    return Container(host, found[host], kept[0])
+
+
+def capture_command(engine: Engine, tap: str, instance: str, image: str, terminal: bool) -> list[str]:
+    """The command that captures at `tap`: a container with tcpdump in the network namespace of the host it listens to.
+
+    A tap is a router's network (`lan`, `wan`) or a host. UsageError lists what there is.
+    """
+    router = container(engine, "router", instance)
+    networks = _addresses(engine, router.id)
+    listened = router if tap in networks else container(engine, tap, instance)
+    address = networks.get(tap) or next(iter(_addresses(engine, listened.id).values()))
+    caps = [word for cap in ("NET_RAW", "SETUID", "SETGID") for word in ("--cap-add", cap)]
+    return [
+        *("docker", "run", "--rm", "--pull", "never", *(("-t",) if terminal else ())),
+        *("--network", f"container:{listened.id[:12]}", "--read-only", "--cap-drop", "ALL", *caps),
+        *("--security-opt", "no-new-privileges", "--label", f"{ownership.PROJECT}=fourtuple"),
+        *("--label", f"{ownership.RUN}={router.lab.run}", "--label", f"{ownership.OWNER}={ownership.KEPT}"),
+        *("-e", f"TAP_ADDRESS={address}", f"{NAME}:{image}", "python3", "-S", "-m", "labs.agents.tap"),
+    ]
+
+
+def _addresses(engine: Engine, identity: str) -> dict[str, str]:
+    """Network name in the compose file to address, of one container."""
+    attached = engine.api.inspect_container(identity)["NetworkSettings"]["Networks"]
+    return {name.rpartition("_")[2]: spec["IPAddress"] for name, spec in attached.items()}
+
+
+def _which(engine: Engine) -> str:
+    up = [f"instance {mine.instance} ({mine.lab})" for mine in labs(engine)]
+    if not up:
+        return "None is up; `invoke up nat` brings one up."
+    return f"Up: {', '.join(up)}. Choose with --instance."
+
+
+def as_json(ended: list[Belongings]) -> str:
+    """What was removed, for programs."""
+    return json.dumps([{"run": it.run, "lab": it.lab, "instance": it.instance} for it in ended], indent=1)

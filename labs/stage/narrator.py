@@ -1,0 +1,70 @@
+"""What a person sees while a lab runs, and after: the lesson, the picture, each step, the packets, the claims."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.status import Status
+
+from ..kit import catalog, page
+from ..kit.lab import Lab, Step
+from ..kit.report import Report
+from ..kit.topology import Topology
+from ..net.behaviour import NatBehaviour
+
+_WIDE = 132  # columns where nobody said how many: pipes and files
+
+
+class Narrator:
+    """Prints to standard output, shows progress on a terminal's standard error; `quiet` says nothing at all."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        width = None if sys.stdout.isatty() else _WIDE
+        self._out = Console(quiet=quiet, highlight=False, width=width, soft_wrap=False)
+        self._err = Console(stderr=True, quiet=not sys.stderr.isatty(), highlight=False)
+        self._status: Status | None = None
+
+    @contextmanager
+    def working(self, on: str) -> Iterator[None]:
+        """Show that something is going on, and what (`note` changes the words)."""
+        with self._err.status(on) as self._status:
+            try:
+                yield
+            finally:
+                self._status = None
+
+    def note(self, text: str) -> None:
+        """The latest word of something that takes a while."""
+        if self._status:
+            self._status.update(page.plain(text))
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self._out.print(page.plain(text))
+
+    def lesson(self, lab: Lab) -> None:
+        self._out.print(page.lesson(lab.title, catalog.lesson(lab.name)))
+
+    def picture(self, topology: Topology, nat: NatBehaviour) -> None:
+        self._out.print()
+        self._out.print(page.picture(topology, nat))
+
+    def step(self, step: Step) -> None:
+        self._out.print(page.step(step.says))
+
+    def report(self, report: Report) -> None:
+        """Packets, claims, and where to go from here."""
+        for part in (page.packets(report), page.verdicts(report), page.footer(report)):
+            self._out.print()
+            self._out.print(part)
+
+    def everything(self, lab: Lab, report: Report) -> None:
+        """What a live run told bit by bit, at once."""
+        self.lesson(lab)
+        self.picture(report.run.facts.topology, report.run.facts.nat)
+        for step in lab.steps:
+            self.step(step)
+        self.report(report)

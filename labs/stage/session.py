@@ -1,0 +1,43 @@
+"""From a lab's name to an engine that is ready for it: the checks every live command makes first, in this order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..kit import catalog
+from ..kit.errors import UsageError
+from ..kit.lab import Lab
+from ..net import behaviour
+from ..net.behaviour import NatBehaviour
+from . import images, ownership
+from .engine import Engine, connect
+from .narrator import Narrator
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A lab, a behaviour, an engine without the leavings of dead runs, and the image of this checkout."""
+
+    lab: Lab
+    nat: NatBehaviour
+    engine: Engine
+    image: str
+
+
+def begin(name: str, nat: str, narrator: Narrator) -> Session:
+    """UsageError for an unknown lab or NAT, before anything is touched; SetupError where the engine will not do."""
+    lab, chosen = catalog.find(name), behaviour_called(nat)
+    engine = connect()
+    for dead in ownership.sweep(engine):
+        narrator.say(f"removed what the dead run {dead.run} had left behind")
+    with narrator.working("looking at the image"):
+        image = images.ensure(engine, narrator.note)
+    return Session(lab, chosen, engine, image)
+
+
+def behaviour_called(name: str) -> NatBehaviour:
+    """The behaviour a person named; UsageError lists what exists."""
+    try:
+        return behaviour.parse(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from None

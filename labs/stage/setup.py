@@ -1,0 +1,126 @@
+"""Making a machine ready: an engine that answers, Compose v2, the lab's image. Does only what is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+from ..kit.errors import SetupError
+from . import apt, compose, images
+from .apt import Tell
+from .engine import Engine, connect
+
+PLUGINS = Path("/usr/local/lib/docker/cli-plugins")
+NEWER_SUITES = ("trixie", "sid")  # bookworm's own docker-compose is version 1
+START_SECONDS = 60.0
+
+
+def setup(tell: Tell) -> list[str]:
+    """Make the machine ready; returns a line for each thing that is. SetupError says what a person has to do."""
+    engine = _engine(tell)
+    return [
+        f"Docker Engine {engine.version} (API {engine.api_version})",
+        f"Docker Compose {_compose(tell)}",
+        f"image {images.NAME}:{images.ensure(engine, tell)}",
+    ]
+
+
+def _engine(tell: Tell) -> Engine:
+    """An engine that answers; installed and started where none does and we may."""
+    try:
+        return connect()
+    except SetupError as nothing_answers:
+        elsewhere = os.environ.get("DOCKER_HOST") or os.environ.get("DOCKER_CONTEXT")
+        if elsewhere or not apt.usable():
+            raise SetupError(
+                nothing_answers.message,
+                "Start the engine this names, or unset DOCKER_HOST and DOCKER_CONTEXT."
+                if elsewhere
+                else "Install and start Docker Engine 20.10 or newer with Compose v2 (https://docs.docker.com/engine/install);"
+                " on Debian or Ubuntu `invoke setup` does it when run as root.",
+            ) from None
+    if not shutil.which("dockerd"):
+        packages = ["docker.io"]
+        if apt.candidate("docker-cli"):
+            packages.append("docker-cli")
+        apt.install(packages, "to run the containers", tell)
+    tell("starting the Docker engine")
+    _start_engine()
+    return connect()
+
+
+def _start_engine() -> None:
+    """Start dockerd and return when it is ready. SetupError with the end of its log when it does not get there."""
+    if Path("/run/systemd/system").is_dir():
+        started = subprocess.run(["systemctl", "enable", "--now", "docker"], capture_output=True, text=True, check=False)
+        if started.returncode:
+            raise SetupError(f"systemd could not start docker: {started.stderr.strip()}", "See `journalctl -u docker`.")
+        return
+    log = Path("/var/log/fourtuple-dockerd.log")
+    with tempfile.TemporaryDirectory(prefix="fourtuple-") as place:
+        ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with ready, log.open("ab") as output:
+            ready.bind(f"{place}/notify")
+            ready.settimeout(START_SECONDS)
+            subprocess.Popen(
+                ["dockerd"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env=os.environ | {"NOTIFY_SOCKET": f"{place}/notify"},  # dockerd says READY=1 (sd_notify(3))
+            )
+            try:
+                while b"READY=1" not in ready.recv(4096):
+                    pass
+            except TimeoutError:
+                end = log.read_text(errors="replace").strip().splitlines()[-1:]
+                raise SetupError(f"dockerd was not ready within {START_SECONDS:.0f} s: {end}", f"See {log}.") from None
+
+
+def _compose(tell: Tell) -> str:
+    if version := compose.version():
+        return version
+    if not apt.usable():
+        raise SetupError(
+            "Docker Compose v2 was wanted as `docker compose`, and this docker command has no such plugin",
+            "Install the docker-compose-plugin package (https://docs.docker.com/compose/install), or run as root.",
+        )
+    packaged = [name for name in ("docker-compose-v2", "docker-compose-plugin") if apt.candidate(name)]
+    if (apt.candidate("docker-compose") or "1").startswith("2"):
+        packaged.append("docker-compose")
+    if packaged:
+        apt.install(packaged[:1], "for Compose v2", tell)
+    else:
+        _unpack_compose(tell)
+    if version := compose.version():
+        return version
+    raise SetupError("`docker compose` still does not work after it was installed", "Try `docker compose version`.")
+
+
+def _unpack_compose(tell: Tell) -> None:
+    """Take Compose v2 out of a newer suite's package: it needs nothing but the C library this one has too."""
+    for suite in NEWER_SUITES:
+        tell(f"taking Compose v2 from the package of {suite}")
+        with apt.newer_suite(suite) as (place, options):
+            steps = (
+                ["apt-get", *options, "update", "-qq"],
+                ["apt-get", *options, "download", "docker-compose"],
+            )
+            if any(apt.run_showing(step, tell, os.environ, cwd=place) for step in steps):
+                continue
+            (package,) = place.glob("docker-compose_*.deb")
+            if apt.run_showing(["dpkg", "-x", str(package), str(place / "x")], tell, os.environ):
+                continue
+            PLUGINS.mkdir(parents=True, exist_ok=True)
+            plugin = next((place / "x").rglob("cli-plugins/docker-compose"))
+            shutil.copy2(plugin, PLUGINS / "docker-compose")
+            return
+    raise SetupError(
+        f"Compose v2 was wanted, and neither {' nor '.join(NEWER_SUITES)} of your mirror has it",
+        "Install the docker-compose-plugin package by your own means.",
+    )

@@ -1,7 +1,7 @@
 """The command line: `invoke lab nat` is the front door, `invoke --list` shows the rest.
 
-Exit codes as diff(1): 0 every claim holds, 1 one does not, 2 it cannot be told (set-up, usage). Errors become a sentence
-on standard error in one place, `_reporting`.
+Exit codes as diff(1): 0 every claim holds, 1 one does not, 2 it cannot be told (set-up, usage). Errors become a
+sentence on standard error in one place, `_reporting`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from invoke import Context, task
+
+if TYPE_CHECKING:
+    from labs.kit.report import Report
 
 _NAT = "the router's behaviour: masquerade, masquerade-random or none"
 _JSON = "print JSON, for programs"
@@ -38,6 +42,12 @@ def _reporting() -> Iterator[None]:
         yield
     except LabError as error:
         print(error.message, *([error.hint] if error.hint else []), sep="\n", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if not type(error).__module__.startswith(("docker", "requests")):
+            raise
+        print(f"the engine refused: {getattr(error, 'explanation', None) or error}", file=sys.stderr)
+        print("See `invoke doctor`, and the engine's own log.", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted; nothing of this run is left", file=sys.stderr)
@@ -77,13 +87,18 @@ def lab(
             ran = run.run(ready.engine, ready.lab, ready.nat, ready.image, Path(out), audience, keep)
         try:
             judged = report.judge(rundir.load(ran.path))
+            ran.clock.lap("judge")
             tell.report(judged)
             if keep:
                 tell.say(f"  invoke shell client1 / capture wan / down      (instance {ran.instance} is still up)")
-            _for_programs(judged, json, junit)
+            ran.clock.lap("report")
+            ran.clock.total("verdict")
         finally:
             with tell.working("taking the lab down"):
                 ran.removal()
+        ran.clock.lap("rest of down")
+        ran.clock.total("total")
+        _for_programs(judged, json, junit, ran.clock.parts)
     _end(judged.exit_code)
 
 
@@ -100,13 +115,13 @@ def judge(_: Context, directory: str, json: bool = False, junit: str = "") -> No
     _end(judged.exit_code)
 
 
-def _for_programs(judged, json: bool, junit: str) -> None:  # type: ignore[no-untyped-def]
+def _for_programs(judged: Report, json: bool, junit: str, seconds: Mapping[str, float] | None = None) -> None:
     """JSON to standard output, JUnit to its file."""
     from labs.kit import report
     from labs.kit.errors import UsageError
 
     if json:
-        print(report.to_json(judged))
+        print(report.to_json(judged, seconds))
     if junit:
         try:
             report.write_junit(judged, Path(junit))

@@ -145,8 +145,12 @@ def each_side_tells_its_own_truth(facts: Facts) -> Iterator[Check]:
         client = facts.call(it.exchange.client_socket, "getsockname")
         server = facts.call(it.exchange.server_socket, "getpeername")
         wire = (it.asked, it.asked_outside)
-        yield Check(f"{it.exchange}: getsockname()", str(it.asked.flow.source), _address(client.result), (client, *wire))
-        yield Check(f"{it.exchange}: getpeername()", str(it.asked_outside.flow.source), _address(server.result), (server, *wire))
+        yield Check(
+            f"{it.exchange}: getsockname()", str(it.asked.flow.source), _address(client.result), (client, *wire)
+        )
+        yield Check(
+            f"{it.exchange}: getpeername()", str(it.asked_outside.flow.source), _address(server.result), (server, *wire)
+        )
         rewritten = it.asked.flow.rewritten(it.asked_outside.flow)
         differ = client.flow.rewritten(server.flow.reversed())
         yield Check(f"{it.exchange}: fields in which the sockets differ", rewritten, differ, (client, server, *wire))
@@ -187,7 +191,9 @@ def two_clients_never_share_a_tuple(facts: Facts) -> Iterator[Check]:
         for it in seen:
             client = facts.call(it.exchange.client_socket, "recvfrom" if protocol is UDP else "recv")
             got = client.result[0] if protocol is UDP else client.result
-            yield Check(f"{it.exchange}: the client reads", it.answered_outside.payload, got.encode("latin-1"), (client,))
+            yield Check(
+                f"{it.exchange}: the client reads", it.answered_outside.payload, got.encode("latin-1"), (client,)
+            )
 
 
 @lab.claim

@@ -1,6 +1,6 @@
 """One greeting to an echo server: prints the endpoint this host bound and the one the server saw.
 
-    docker compose -f compose/nat.yml exec client1 python3 -m labs.agents.client udp 198.18.0.10:7000 40000
+docker compose -f compose/nat.yml exec client1 python3 -m labs.agents.client udp 198.18.0.10:7000 40000
 """
 
 from __future__ import annotations

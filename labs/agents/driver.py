@@ -86,7 +86,7 @@ class Driver:
         self._sockets[args[0]] = accepted
         return peer
 
-    def _close(self, name: str, args: list[Any]) -> None:
+    def _close(self, name: str, _: list[Any]) -> None:
         self._sockets.pop(name).close()
 
     def _identity(self, name: str) -> tuple[Endpoint | None, Endpoint | None, int | None]:
@@ -103,7 +103,7 @@ class Driver:
         return local, remote, cookie
 
 
-def _run(name: str, argv: list[Any]) -> list[Any]:
+def _run(_: str, argv: list[Any]) -> list[Any]:
     """Run a program of this host (`ip`, `nft`, `conntrack`, `ss`): its exit code and what it printed."""
     done = subprocess.run(list(map(str, argv)), capture_output=True, text=True, timeout=10 * PATIENCE, check=False)
     return [done.returncode, done.stdout or done.stderr]

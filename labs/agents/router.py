@@ -1,9 +1,9 @@
 """A NAT router: claims the gateway address of its inside network, loads the rules of a behaviour, then is driven.
 
-    INSIDE_GATEWAY   10.7.1.1/24       the address the inside hosts already have as their default route
-    OUTSIDE          198.18.7.2        its own address outside; the interface that carries it is the outside one
-    OUTSIDE_GATEWAY  198.18.7.254/24   claimed by plain routing only: without NAT the servers need a way back
-    NAT              masquerade        a name from `labs.net.behaviour`
+INSIDE_GATEWAY   10.7.1.1/24       the address the inside hosts already have as their default route
+OUTSIDE          198.18.7.2        its own address outside; the interface that carries it is the outside one
+OUTSIDE_GATEWAY  198.18.7.254/24   claimed by plain routing only: without NAT the servers need a way back
+NAT              masquerade        a name from `labs.net.behaviour`
 """
 
 from __future__ import annotations

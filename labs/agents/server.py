@@ -1,6 +1,6 @@
 """An echo server that tells every client which endpoint it is seen as, over UDP and TCP on one port.
 
-    docker compose -f compose/nat.yml exec alice python3 -m labs.agents.server 7000
+docker compose -f compose/nat.yml exec alice python3 -m labs.agents.server 7000
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Facts:
         raise EvidenceError(f"no successful {call}() on the socket {socket!r} was recorded")
 
     def arrived(self, mark: str, at: str, sent_at: str, fence: str) -> tuple[bool, tuple[Packet, ...]]:
-        """Did the datagram [mark], seen at `sent_at`, reach the tap `at` before the fence? With the packets that say so.
+        """Did the datagram [mark], seen at `sent_at`, reach the tap `at` before the fence? With the packets that tell.
 
         EvidenceError when it was never sent, or when the fence that would have followed it is missing.
         """

@@ -38,20 +38,21 @@ def lesson(title: str, text: str) -> Text:
 def picture(topology: Topology, nat: NatBehaviour) -> Text:
     """Hosts inside, the router, hosts outside, with the addresses of this run."""
     router = topology.router
-    (inside, inner), (outside, outer) = router.interfaces
+    (inside, _), (outside, outer) = router.interfaces
     left, right = (_beside(topology, name) for name in (inside, outside))
     gateway = topology.network(inside).gateway
-    middle = [f"{inside} ── router ── {outside}", f"{gateway}   {outer}", nat.name]
-    width = max(map(len, left + [""])), max(map(len, middle))
+    middle = [f"{inside} ── {router.name} ── {outside}", f"{gateway}   {outer}", nat.name]
+    width = max(map(len, [*left, ""])), max(map(len, middle))
     rows = max(len(left), len(right), 3)
     text = Text()
     for row in range(rows):
         here = left[row] if row < len(left) else ""
         there = right[row] if row < len(right) else ""
         centre = middle[row] if row < len(middle) else ""
-        text.append(f"  {here:>{width[0]}} {'──' if here else '  '}{_bar(row, len(left))} ")
+        line = "─" if row == 0 else " "
+        text.append(f"  {here:>{width[0]}} {'──' if here else '  '}{_bar(row, len(left))}{line} ")
         text.append(f"{centre:^{width[1]}}", "bold" if row == 0 else "dim")
-        text.append(f" {_bar(row, len(right))}{'──' if there else '  '} {there}\n")
+        text.append(f" {line}{_bar(row, len(right))}{'──' if there else '  '} {there}".rstrip() + "\n")
     return text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -52,8 +53,11 @@ def judge(run: Run) -> Report:
     return Report(run, lab.title, lab.judge(run.facts))
 
 
-def to_json(report: Report) -> str:
-    """The report for programs: every claim with its checks and the evidence of each."""
+def to_json(report: Report, seconds: Mapping[str, float] | None = None) -> str:
+    """The report for programs: every claim with its checks and the evidence of each.
+
+    `seconds` are those of the whole command, where it still runs; else what the run itself kept.
+    """
     facts = report.run.facts
     return json.dumps(
         {
@@ -74,7 +78,7 @@ def to_json(report: Report) -> str:
             ],
             "kernel": facts.meta.get("kernel"),
             "engine": facts.meta.get("engine"),
-            "seconds": facts.meta.get("seconds"),
+            "seconds": seconds or facts.meta.get("seconds"),
         },
         indent=1,
     )

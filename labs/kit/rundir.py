@@ -1,8 +1,8 @@
 """A run is a directory: what lies in it, and how it is read back into facts.
 
-    compose.json    the resolved compose file            events.jsonl   every call, a line each
-    TAP.pcap        one per tap, plain Ethernet          meta.json      kernel, engine, rules, tables; the seal
-    run.pcapng      all taps in one, for Wireshark       logs/          what the programs said
+compose.json    the resolved compose file            events.jsonl   every call, a line each
+TAP.pcap        one per tap, plain Ethernet          meta.json      kernel, engine, rules, tables; the seal
+run.pcapng      all taps in one, for Wireshark       logs/          what the programs said
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def _meta(path: Path) -> dict[str, Any]:
         )
     meta = _object(path / META)
     if meta.get("fourtuple") != FORMAT:
-        raise UsageError(f"{path}/{META} is not of a fourtuple run of format {FORMAT}: it says {meta.get('fourtuple')!r}")
+        raise UsageError(
+            f"{path}/{META} is not of a fourtuple run of format {FORMAT}: it says {meta.get('fourtuple')!r}"
+        )
     return meta
 
 

@@ -70,7 +70,9 @@ def bootstrap(tell: Tell) -> Path:
     try:
         lines = apt.run_showing(argv, tell, os.environ | {"SOURCE_DATE_EPOCH": "1700000000"})
         if lines:
-            raise SetupError(f"mmdebstrap could not bootstrap the base image: {lines}", "Is the package mirror reachable?")
+            raise SetupError(
+                f"mmdebstrap could not bootstrap the base image: {lines}", "Is the package mirror reachable?"
+            )
         unfinished.rename(tar)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -30,7 +30,8 @@ class Narrator:
     @contextmanager
     def working(self, on: str) -> Iterator[None]:
         """Show that something is going on, and what (`note` changes the words)."""
-        with self._err.status(on) as self._status:
+        with self._err.status(on) as status:
+            self._status = status
             try:
                 yield
             finally:

@@ -150,7 +150,8 @@ def why_left(owner: str) -> str:
         return "it was left up on purpose; `invoke down` ends it"
     if _is_alive(owner):
         return "it is running"
-    return f"it belongs to {owner.partition('/')[0] or 'somebody'} on another machine; `invoke sweep --everything` takes it"
+    machine = owner.partition("/")[0] or "an unknown machine"
+    return f"it belongs to {machine}; `invoke sweep --everything` takes it"
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,9 +36,9 @@ SYSCTLS = (
 class Audience:
     """Who is told what happens while it happens."""
 
-    topology: Callable[[Topology], None] = lambda topology: None
-    step: Callable[[Step], None] = lambda step: None
-    note: Callable[[str], None] = lambda note: None
+    topology: Callable[[Topology], None] = lambda _: None
+    step: Callable[[Step], None] = lambda _: None
+    note: Callable[[str], None] = lambda _: None
 
 
 @dataclass(slots=True)
@@ -46,10 +48,27 @@ class Clock:
     parts: dict[str, float] = field(default_factory=dict)
     _last: float = field(default_factory=time.perf_counter)
 
+    def __post_init__(self) -> None:
+        self.parts["startup"] = round(_age_of_this_process(), 4)
+
     def lap(self, part: str) -> None:
+        """What happened since the last lap was `part`."""
         now = time.perf_counter()
         self.parts[part] = round(now - self._last, 4)
         self._last = now
+
+    def total(self, name: str) -> None:
+        """Everything since the process began, under this name."""
+        self.parts[name] = round(_age_of_this_process(), 4)
+
+
+def _age_of_this_process() -> float:
+    """Seconds since this process began; 0 where the system does not say."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +108,9 @@ def run(
         raise
     try:
         topology = stage.topology
-        pcapng.merge(topology, {t.name: recording.capture(t.name) for t in topology.taps}, recording.part / rundir.MERGED)
+        pcapng.merge(
+            topology, {t.name: recording.capture(t.name) for t in topology.taps}, recording.part / rundir.MERGED
+        )
         clock.lap("record")
         path = recording.seal({"lab": lab.name, "title": lab.title, "run": name, **meta, "seconds": clock.parts})
     except BaseException:
@@ -138,9 +159,8 @@ def _play(
     meta = _witnesses(stage, router, before) | {"nat": nat.name}
     with ThreadPoolExecutor(len(taps)) as hands:
         meta["taps"] = dict(zip((t.name for t in taps), hands.map(lambda t: t.stop(stage.engine), taps), strict=True))
-    for thing in (*nodes.values(), *taps):
-        label = thing.host if isinstance(thing, Node) else f"{thing.name}-tap"
-        recording.text(f"{rundir.LOGS}/{label}.log", thing.log)
+    for name, log in [(n.host, n.log) for n in nodes.values()] + [(f"{t.name}-tap", t.log) for t in taps]:
+        recording.text(f"{rundir.LOGS}/{name}.log", log)
     recording.text(rundir.COMPOSE, _json(stage.config))
     clock.lap("settle")
     return meta
@@ -186,8 +206,4 @@ def _remove_meanwhile(stage: Stage) -> Callable[[], float]:
 
 
 def _json(value: Any) -> str:
-    import json
-
     return json.dumps(value, indent=1, sort_keys=True) + "\n"
-
-

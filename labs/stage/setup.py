@@ -56,7 +56,9 @@ def _engine(tell: Tell) -> Engine:
 def _start_engine() -> None:
     """Start dockerd and return when it is ready. SetupError with the end of its log when it does not get there."""
     if Path("/run/systemd/system").is_dir():
-        started = subprocess.run(["systemctl", "enable", "--now", "docker"], capture_output=True, text=True, check=False)
+        started = subprocess.run(
+            ["systemctl", "enable", "--now", "docker"], capture_output=True, text=True, check=False
+        )
         if started.returncode:
             raise SetupError(f"systemd could not start docker: {started.stderr.strip()}", "See `journalctl -u docker`.")
         return

@@ -24,7 +24,9 @@ def new_run() -> str:
 class Stage:
     """The containers and networks of one run. Whoever builds it removes it, also when building failed."""
 
-    def __init__(self, engine: Engine, file: str, run: str, nat: str, image: str, keep: bool = False, taps: bool = True) -> None:
+    def __init__(
+        self, engine: Engine, file: str, run: str, nat: str, image: str, keep: bool = False, taps: bool = True
+    ) -> None:
         self.engine = engine
         self.run = run
         self._file = file

@@ -67,7 +67,9 @@ class LiveTap:
         self._check()
         if not done():
             end = "ended" if came else f"did not within {PATIENCE:.0f} s"
-            raise DriveError(f"the tap {self.name} was to {what}, and {end}: {self.log.strip()[-300:] or 'it said nothing'}")
+            raise DriveError(
+                f"the tap {self.name} was to {what}, and {end}: {self.log.strip()[-300:] or 'it said nothing'}"
+            )
 
     def _check(self) -> None:
         if isinstance(self._trouble, OSError):

@@ -46,6 +46,12 @@ class Event:
             raise ValueError(f"{self.socket} of {self.host} is not connected")
         return FourTuple(self.local, self.remote)
 
+    @property
+    def payload(self) -> bytes:
+        """What recv() or recvfrom() returned."""
+        data = self.result[0] if isinstance(self.result, list) else self.result
+        return str(data).encode("latin-1", "replace")
+
     def to_json(self) -> str:
         """The event as one line."""
         fields = {name: getattr(self, name) for name in self.__slots__}

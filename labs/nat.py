@@ -166,7 +166,9 @@ def one_port_serves_both_servers(facts: Facts) -> Iterator[Check]:
         for first, second in pairs:
             inside = (first.asked, second.asked)
             yield Check(f"{first.exchange} and bob: on the LAN", *(packet.flow.source for packet in inside), inside)
-        same = all(first.asked_outside.flow.source.port == second.asked_outside.flow.source.port for first, second in pairs)
+        same = all(
+            first.asked_outside.flow.source.port == second.asked_outside.flow.source.port for first, second in pairs
+        )
         packets = tuple(it.asked_outside for it in seen)
         yield Check(f"{protocol.value}: one port for both", facts.nat.reuses_mapping(alice, bob), same, packets)
 

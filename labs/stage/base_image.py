@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from docker.errors import APIError, ImageNotFound
+from docker.errors import APIError, NotFound
 from requests.exceptions import RequestException
 
 from ..kit.errors import SetupError
@@ -98,6 +98,6 @@ def _recipe_hash() -> str:
 def _present(engine: Engine, image: str) -> bool:
     try:
         engine.api.inspect_image(image)
-    except ImageNotFound:
+    except NotFound:
         return False
     return True

@@ -24,6 +24,12 @@ class Engine:
     api_version: str
     kernel: str
 
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.api.close()
+
 
 def connect() -> Engine:
     """Honours DOCKER_HOST, DOCKER_CONTEXT and the current context. SetupError when none answers or it is too old."""
@@ -37,6 +43,7 @@ def connect() -> Engine:
     said = api.version()
     offered = tuple(int(part) for part in said["ApiVersion"].split("."))
     if offered < OLDEST:
+        api.close()
         raise SetupError(
             f"the engine at {place} speaks API {said['ApiVersion']}; 1.41 or newer was wanted (Engine 20.10)",
             "Upgrade the engine, or point DOCKER_HOST at a newer one.",

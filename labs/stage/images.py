@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from docker.errors import APIError, ImageNotFound
+from docker.errors import APIError, NotFound
 
 from ..kit.errors import SetupError
 from . import base_image
@@ -41,7 +41,7 @@ def found(engine: Engine) -> str | None:
     """The hash of the image on the engine that is called `latest`, or None."""
     try:
         labels = engine.api.inspect_image(f"{NAME}:latest")["Config"].get("Labels") or {}
-    except ImageNotFound:
+    except NotFound:
         return None
     return str(labels.get(CONTENT, "of unknown content"))
 
@@ -52,7 +52,7 @@ def ensure(engine: Engine, tell: Tell) -> str:
     try:
         engine.api.inspect_image(f"{NAME}:{wanted}")
         return wanted
-    except ImageNotFound:
+    except NotFound:
         pass
     have = found(engine)
     why = f"the image ({have}) is not of this checkout ({wanted})" if have else "the lab's image is not built yet"

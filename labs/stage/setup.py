@@ -21,12 +21,12 @@ START_SECONDS = 60.0
 
 def setup(tell: Tell) -> list[str]:
     """Make the machine ready; returns a line for each thing that is. SetupError says what a person has to do."""
-    engine = _engine(tell)
-    return [
-        f"Docker Engine {engine.version} (API {engine.api_version})",
-        f"Docker Compose {_compose(tell)}",
-        f"image {images.NAME}:{images.ensure(engine, tell)}",
-    ]
+    with _engine(tell) as engine:
+        return [
+            f"Docker Engine {engine.version} (API {engine.api_version})",
+            f"Docker Compose {_compose(tell)}",
+            f"image {images.NAME}:{images.ensure(engine, tell)}",
+        ]
 
 
 def _engine(tell: Tell) -> Engine:

@@ -1,0 +1,42 @@
+"""A claim holds, fails or is undecided, and nothing else."""
+
+import pytest
+
+from labs.kit.claim import Check, Claim, Outcome
+from labs.kit.errors import EvidenceError
+from labs.kit.lab import Lab
+
+
+def judge(*checks, missing=None):
+    def examine(facts):
+        yield from checks
+        if missing:
+            raise EvidenceError(missing)
+
+    return Claim("name", "It is so.", examine).judge(None)
+
+
+def test_it_holds_when_every_comparison_does():
+    assert judge(Check("a", 1, 1), Check("b", "x", "x")).outcome is Outcome.HOLDS
+
+
+def test_one_difference_makes_it_fail_and_is_named():
+    verdict = judge(Check("a", 1, 1), Check("b", "x", "y"))
+    assert verdict.outcome is Outcome.FAILS
+    assert [check.about for check in verdict.differing] == ["b"]
+
+
+def test_without_a_comparison_it_is_undecided():
+    verdict = judge()
+    assert (verdict.outcome, verdict.why) == (Outcome.UNDECIDED, "nothing was there to compare")
+
+
+def test_missing_evidence_makes_it_undecided_whatever_was_found_before():
+    verdict = judge(Check("a", 1, 1), missing="no packet came")
+    assert (verdict.outcome, verdict.why) == (Outcome.UNDECIDED, "no packet came")
+
+
+def test_a_claim_without_its_sentence_is_its_authors_mistake():
+    lab = Lab("x", "X", "nat", ())
+    with pytest.raises(ValueError, match="needs a docstring: it is the sentence people read"):
+        lab.claim(lambda _: iter(()))

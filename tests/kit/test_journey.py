@@ -1,0 +1,33 @@
+"""A packet is followed from tap to tap by its mark, and what changed on the way is named."""
+
+from dataclasses import replace
+
+from labs.kit.journey import journeys
+from labs.kit.packet import Packet, marked
+from labs.net.endpoint import Endpoint, Field, FourTuple, Protocol
+
+CLIENT, ROUTER, SERVER = Endpoint("10.0.0.1", 1), Endpoint("192.0.2.1", 9), Endpoint("192.0.2.2", 80)
+LAN = Packet("lan", 1, 10, Protocol.UDP, FourTuple(CLIENT, SERVER), 64, marked("hello"))
+WAN = replace(LAN, tap="wan", time_ns=20, flow=FourTuple(ROUTER, SERVER), ttl=63)
+
+
+def test_a_journey_is_one_packet_at_one_tap_after_the_other():
+    (journey,) = journeys([LAN, WAN])
+    assert journey.mark == "hello"
+    assert [hop.packet for hop in journey.hops] == [LAN, WAN]
+    assert journey.hops[0].rewritten == frozenset()
+    assert journey.hops[1].rewritten == {Field.SOURCE_ADDRESS, Field.SOURCE_PORT}
+
+
+def test_a_segment_that_was_sent_again_travels_once():
+    (journey,) = journeys([LAN, WAN, replace(LAN, number=5, time_ns=30)])
+    assert len(journey.hops) == 2
+
+
+def test_a_packet_without_a_mark_is_nobodys_journey():
+    assert journeys([replace(LAN, payload=b"hello")]) == ()
+
+
+def test_a_tap_it_never_passed_has_no_hop():
+    (journey,) = journeys([WAN])
+    assert journey.at("lan") is None

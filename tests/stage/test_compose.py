@@ -1,0 +1,90 @@
+"""Compose is called as it should be, and what it complains of becomes a sentence. `docker` is a fake."""
+
+import pytest
+
+from labs.kit.errors import SetupError
+from labs.stage import compose
+from labs.stage.compose import Call, SubnetTaken
+from labs.stage.engine import Engine
+
+from .fakes import Programs
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch):
+    made = Programs(tmp_path)
+    monkeypatch.setenv("PATH", made.path(alone=True))
+    return made
+
+
+CALL = Call("nat", (("FOURTUPLE_INSTANCE", "7"), ("NAT", "none")))
+
+
+def test_the_variables_reach_compose_and_its_answer_is_the_topology(programs):
+    programs.add("docker", 'echo "{\\"name\\": \\"$FOURTUPLE_INSTANCE $NAT\\"}"')
+    assert CALL.resolve() == {"name": "7 none"}
+    (call,) = programs.calls
+    assert call.startswith("docker compose --ansi never -f ")
+    assert call.endswith("/compose/nat.yml --profile taps config --format json")
+
+
+def test_without_taps_their_profile_is_not_asked_for(programs):
+    programs.add("docker", "exit 0")
+    Call("nat", (), taps=False).create()
+    assert "--profile" not in programs.calls[0]
+
+
+def test_no_docker_command_is_a_sentence(programs):
+    with pytest.raises(SetupError, match="the `docker` command was not found"):
+        CALL.create()
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    ["docker: 'compose' is not a docker command.", "unknown flag: --ansi", "unknown shorthand flag: 'f' in -f"],
+)
+def test_a_docker_without_compose_v2_is_a_sentence(programs, complaint):
+    programs.add("docker", f'echo "{complaint}" >&2; exit 1')
+    with pytest.raises(SetupError, match="Docker Compose v2 was wanted as `docker compose`") as caught:
+        CALL.create()
+    assert "v1" in caught.value.hint
+
+
+@pytest.mark.parametrize("words", ["Pool overlaps with other one", "invalid pool request: Pool overlaps"])
+def test_a_subnet_that_was_taken_meanwhile_is_told_apart(programs, words):
+    programs.add("docker", f'[ "$2" = version ] && echo 2.26.1 && exit; echo "{words}" >&2; exit 1')
+    with pytest.raises(SubnetTaken):
+        CALL.create()
+
+
+def test_a_missing_image_says_how_to_build_it(programs):
+    programs.add("docker", '[ "$2" = version ] && echo 2.26.1 && exit; echo "No such image: x" >&2; exit 1')
+    with pytest.raises(SetupError, match="an image of the lab is missing") as caught:
+        CALL.create()
+    assert "invoke images" in caught.value.hint
+
+
+class _Networks:
+    """Stands for an engine where only its list of networks matters."""
+
+    def __init__(self, *subnets):
+        self._subnets = subnets
+
+    def networks(self):
+        return [{"IPAM": {"Config": [{"Subnet": subnet}]}} for subnet in self._subnets] + [{"IPAM": {"Config": None}}]
+
+
+def engine_with(*subnets):
+    return Engine(_Networks(*subnets), "0", "1.41", "0")
+
+
+def test_an_instance_is_free_when_no_network_overlaps_its_subnets():
+    free = compose.free_instances(engine_with("172.17.0.0/16", "10.3.7.0/24", "198.18.9.0/25", "fd00::/64"))
+    assert set(free) == set(range(1, 256)) - {3, 9}
+
+
+@pytest.mark.parametrize("subnet", ["198.18.0.0/15", "10.0.0.0/8"])
+def test_no_free_subnet_is_a_sentence(subnet):
+    with pytest.raises(SetupError, match="no subnet is free for a lab") as caught:
+        compose.free_instances(engine_with(subnet))
+    assert "invoke sweep" in caught.value.hint

@@ -1,0 +1,40 @@
+"""Only what is known to be dead is dead."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from labs.stage import ownership
+
+
+def test_this_process_is_alive():
+    assert not ownership.is_dead(ownership.owner_of_this_process())
+
+
+def test_a_process_that_ended_is_dead_even_when_its_number_is_used_again():
+    code = "from labs.stage.ownership import owner_of_this_process as o; print(o())"
+    owner = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert ownership.is_dead(owner)
+    host, _, rest = ownership.owner_of_this_process().partition("/")
+    assert ownership.is_dead(f"{host}/{rest.partition('/')[0]}/12345")
+
+
+@pytest.mark.parametrize(
+    "owner", [ownership.KEPT, "", "another-machine/1/2", f"{socket.gethostname()}", f"{socket.gethostname()}/x/y"]
+)
+def test_what_cannot_be_known_is_not_dead(owner):
+    assert not ownership.is_dead(owner)
+
+
+@pytest.mark.parametrize(
+    ("owner", "says"),
+    [
+        (ownership.KEPT, "left up on purpose"),
+        (ownership.owner_of_this_process(), "it is running"),
+        ("another-machine/1/2", "belongs to another-machine"),
+    ],
+)
+def test_why_something_was_left_is_said(owner, says):
+    assert says in ownership.why_left(owner)

@@ -1,0 +1,65 @@
+"""The compose files hold what the design promises, read as text: no engine is asked."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from labs.kit import catalog
+
+from .conftest import CHECKOUT
+
+COMPOSE = sorted((CHECKOUT / "compose").glob("*.yml"))
+TOPOLOGIES = [path for path in COMPOSE if path.name != "base.yml"]
+
+
+@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "never",
+    ["privileged", "docker.sock", "network_mode: host", "container_name", "internal:", "volumes:", "start_interval",
+     "ports:", "SYS_ADMIN", "SYS_RESOURCE"],
+)  # fmt: skip
+def test_no_file_asks_for(path, never):
+    lines = [line.partition("#")[0] for line in path.read_text().splitlines()]
+    assert not [line for line in lines if never in line]
+
+
+@pytest.mark.parametrize("path", TOPOLOGIES, ids=lambda path: path.name)
+def test_every_address_carries_the_instance(path):
+    text = "\n".join(line.partition("#")[0] for line in path.read_text().splitlines())
+    addresses = re.findall(r"(?:10|198\.18)\.\S+", text)
+    assert addresses
+    assert all(re.match(r"(10|198\.18)\.\$\{FOURTUPLE_INSTANCE:-0\}\.", address) for address in addresses)
+
+
+@pytest.mark.parametrize("path", TOPOLOGIES, ids=lambda path: path.name)
+def test_every_network_is_one_the_engine_leaves_alone(path):
+    text = path.read_text()
+    for option in ('enable_ip_masquerade: "false"', "gateway_mode_ipv4: routed", 'inhibit_ipv4: "true"'):
+        assert option in text
+    networks = text[text.index("\nnetworks:") :]
+    names = re.findall(r"^  (\w+):$", networks, re.MULTILINE)
+    assert len(names) == networks.count("driver_opts: *routed") == networks.count("labels: *labels")
+
+
+def test_only_routers_and_taps_are_given_capabilities():
+    base = (CHECKOUT / "compose" / "base.yml").read_text()
+    given = re.findall(r"cap_add: \[(.*)\]", base)
+    assert given == ["NET_ADMIN", "NET_RAW, SETUID, SETGID"]
+    assert not any("cap_add" in path.read_text() for path in TOPOLOGIES)
+
+
+def test_every_lab_has_its_compose_file():
+    assert {catalog.find(name).compose for name in catalog.names()} <= {path.stem for path in TOPOLOGIES}
+
+
+def test_no_file_of_the_project_names_a_mirror_or_registry():
+    for path in CHECKOUT.rglob("*"):
+        if path.suffix in (".py", ".yml", ".toml", ".md", ".txt", "") and path.is_file() and ".git" not in path.parts:
+            if ".venv" in path.parts or "results" in path.parts:
+                continue
+            found = re.findall(
+                r"https?://[^ /\"]*(?:debian|pypi|npmjs|pythonhosted|registry)[^ /\"]*", path.read_text(errors="ignore")
+            )
+            assert not found, path

@@ -1,0 +1,80 @@
+"""The command line without an engine: what it refuses, in one sentence and with exit code 2."""
+
+import json
+
+import pytest
+
+from .conftest import RECORDINGS, run_invoke
+
+NOWHERE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+
+
+def refused(done, *words):
+    """Exit code 2, nothing on standard output, a sentence (and perhaps a hint) on standard error."""
+    assert done.returncode == 2, done
+    lines = done.stderr.strip().splitlines()
+    assert 1 <= len(lines) <= 2, done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+@pytest.mark.parametrize("recording", sorted(path.name for path in RECORDINGS.iterdir()))
+def test_a_recording_is_judged_without_an_engine(recording):
+    done = run_invoke("judge", str(RECORDINGS / recording), **NOWHERE)
+    assert done.returncode == 0, done.stderr
+    assert "10 claims: 10 hold" in done.stdout
+    assert "What a NAT does to a 4-tuple" in done.stdout
+
+
+def test_json_is_the_only_thing_on_standard_output():
+    done = run_invoke("judge", str(RECORDINGS / "nat-none"), "--json", **NOWHERE)
+    assert json.loads(done.stdout)["summary"] == "10 claims: 10 hold"
+
+
+def test_junit_goes_to_its_file(tmp_path):
+    file = tmp_path / "out.xml"
+    assert run_invoke("judge", str(RECORDINGS / "nat-none"), "--junit", str(file), **NOWHERE).returncode == 0
+    assert file.read_text().count("<testcase") == 10
+
+
+def test_a_junit_file_that_cannot_be_written_is_a_sentence(tmp_path):
+    done = run_invoke("judge", str(RECORDINGS / "nat-none"), "--json", "--junit", f"{tmp_path}/no/where.xml", **NOWHERE)
+    assert done.returncode == 2
+    assert "cannot be written: No such file or directory" in done.stderr
+
+
+def test_an_unknown_lab_is_answered_with_the_labs_there_are():
+    refused(run_invoke("lab", "nta", **NOWHERE), "there is no lab called 'nta'; there are: nat", "invoke catalog")
+
+
+def test_an_unknown_nat_is_answered_with_the_nats_there_are():
+    refused(run_invoke("lab", "nat", "--nat", "cone", **NOWHERE), "no NAT called 'cone'; there are: masquerade,")
+
+
+@pytest.mark.parametrize("words", [("lab", "nat"), ("up", "nat"), ("down",), ("sweep",), ("images",), ("shell", "x")])
+def test_no_engine_is_a_sentence_for_every_command_that_needs_one(words):
+    refused(run_invoke(*words, **NOWHERE), "no Docker engine answers at unix:///nonexistent/docker.sock")
+
+
+def test_doctor_says_what_is_missing_and_what_to_do():
+    done = run_invoke("doctor", "--json", **NOWHERE)
+    assert done.returncode == 2
+    (finding,) = json.loads(done.stdout)
+    assert (finding["name"], finding["ok"]) == ("engine", False)
+    assert finding["todo"]
+
+
+@pytest.mark.parametrize("what", ["nothing", "foreign", "part"])
+def test_judge_refuses_what_is_no_run(tmp_path, what):
+    place = tmp_path / what
+    if what != "nothing":
+        place.mkdir()
+    if what == "part":
+        (place / "wan.pcap").write_bytes(b"")
+    refused(run_invoke("judge", str(place)), what)
+
+
+def test_the_catalog_needs_no_engine():
+    listed = json.loads(run_invoke("catalog", "--json", **NOWHERE).stdout)
+    assert [lab["name"] for lab in listed] == ["nat"]
+    assert len(listed[0]["claims"]) == 10

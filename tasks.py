@@ -263,7 +263,7 @@ def capture(_: Context, tap: str, file: str = "", wireshark: bool = False, insta
                 try:
                     shutil.copyfileobj(source.stdout, out, 1)
                 except KeyboardInterrupt:
-                    source.wait(10)
+                    source.send_signal(signal.SIGINT)  # from a terminal it has had one; tcpdump flushes and ends
                     shutil.copyfileobj(source.stdout, out)
 
 

@@ -1,0 +1,135 @@
+"""What goes wrong on a live engine: one sentence, exit code 2, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from labs.kit.errors import DriveError
+from labs.kit.lab import Lab
+from labs.net.behaviour import PRESETS
+from labs.net.endpoint import Protocol
+from labs.stage import run
+from labs.stage.run import Audience
+
+from .conftest import run_invoke
+from .live import traces
+from .stage.fakes import Programs
+
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("image")]
+
+
+def play(engine, image, out, step):
+    """Run a lab of one step on the topology of `nat`."""
+    lab = Lab("trouble", "Trouble", "nat", fences=())
+    lab.step(step)
+    ran = run.run(engine, lab, PRESETS["masquerade"], image, out, Audience())
+    ran.removal()
+    return ran
+
+
+def test_a_container_that_dies_in_a_step_is_named(engine, image, tmp_path):
+    before = traces(engine)
+
+    def step(scene):
+        """bob is killed."""
+        scene.call("bob", "", "run", ("sh", "-c", "kill -9 $PPID"))
+
+    with pytest.raises(DriveError, match=r"the program in bob ended while it was asked for run\(sh, -c, kill"):
+        play(engine, image, tmp_path, step)
+    assert traces(engine) == before
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_step_that_does_not_go_as_written_is_named(engine, image, tmp_path):
+    before = traces(engine)
+
+    def listen_to_nobody(scene):
+        """alice waits for a datagram that is never sent."""
+        sock = scene.socket("alice", Protocol.UDP, "deaf")
+        sock.bind(scene.endpoint("alice", 7000))
+        sock.recvfrom()
+
+    wanted = "the step listen_to_nobody did not go as written: .*Connection timed out .alice: recvfrom on 'deaf'"
+    with pytest.raises(DriveError, match=wanted):
+        play(engine, image, tmp_path, listen_to_nobody)
+    assert traces(engine) == before
+
+
+def test_a_full_disk_is_a_sentence(engine, tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount a small file system")
+    before = traces(engine)
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "small", str(small)], check=True)
+    try:
+        done = run_invoke("lab", "nat", "--json", "--out", str(small))
+        left = [path for path in small.rglob("*") if path.is_file()]
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+    assert done.returncode == 2, done.stderr
+    assert "No space left on device" in done.stderr
+    assert "--out DIR" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 2
+    assert left == []
+    assert traces(engine) == before
+
+
+def test_a_place_that_cannot_be_written_is_a_sentence(engine, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run_invoke("lab", "nat", "--out", str(tmp_path / "file"))
+    assert done.returncode == 2
+    assert "cannot be made: Not a directory" in done.stderr
+
+
+def test_no_free_subnet_is_a_sentence(engine, tmp_path):
+    before = traces(engine)
+    pool = {"Config": [{"Subnet": "198.18.0.0/15"}]}
+    options = {"com.docker.network.bridge.inhibit_ipv4": "true"}
+    network = engine.api.create_network("somebody-else", driver="bridge", ipam=pool, options=options)["Id"]
+    try:
+        done = run_invoke("lab", "nat", "--out", str(tmp_path))
+    finally:
+        engine.api.remove_network(network)
+    assert done.returncode == 2
+    assert "no subnet is free for a lab" in done.stderr
+    assert traces(engine) == before
+
+
+@pytest.mark.parametrize("docker", ["echo \"docker: 'compose' is not a docker command.\" >&2; exit 1", None])
+def test_a_missing_compose_or_docker_command_is_a_sentence(engine, tmp_path, docker):
+    before = traces(engine)
+    programs = Programs(tmp_path)
+    if docker:
+        programs.add("docker", docker)
+    done = run_invoke("lab", "nat", "--out", str(tmp_path / "out"), PATH=programs.path(alone=True))
+    assert done.returncode == 2
+    wanted = "Docker Compose v2 was wanted" if docker else "the `docker` command was not found"
+    assert wanted in done.stderr
+    assert traces(engine) == before
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+def test_a_subnet_taken_by_another_run_meanwhile_is_left_to_it(engine, image, tmp_path, monkeypatch):
+    """Somebody else takes the chosen instance between looking and creating: the next free one is used."""
+    from labs.stage import compose
+
+    before = traces(engine)
+    free = compose.free_instances(engine)
+    taken = free[0]
+    pool = {"Config": [{"Subnet": f"10.{taken}.1.0/24"}]}
+    network = engine.api.create_network("faster", driver="bridge", ipam=pool)["Id"]
+    monkeypatch.setattr(compose, "free_instances", lambda _: free)
+    try:
+        ran = play(engine, image, tmp_path, _nothing)
+    finally:
+        engine.api.remove_network(network)
+    assert ran.instance == free[1]
+    assert traces(engine) == before
+
+
+def _nothing(scene):
+    """Nobody does anything."""

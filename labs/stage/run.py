@@ -140,8 +140,6 @@ def _play(
     audience.topology(topology)
     router = nodes[topology.router.name]
     before = _table(router)
-    for node in nodes.values():
-        node.run("true")
     for tap in taps:
         tap.ready()
     clock.lap("ready")
@@ -156,9 +154,10 @@ def _play(
     clock.lap("drive")
     for tap in taps:
         tap.settled()
-    meta = _witnesses(stage, router, before) | {"nat": nat.name}
-    with ThreadPoolExecutor(len(taps)) as hands:
-        meta["taps"] = dict(zip((t.name for t in taps), hands.map(lambda t: t.stop(stage.engine), taps), strict=True))
+    with ThreadPoolExecutor(len(taps)) as hands:  # while tcpdump ends, the router is asked
+        counts = hands.map(lambda tap: tap.stop(stage.engine), taps)
+        meta = _witnesses(stage, router, before) | {"nat": nat.name}
+        meta["taps"] = dict(zip((tap.name for tap in taps), counts, strict=True))
     for name, log in [(n.host, n.log) for n in nodes.values()] + [(f"{t.name}-tap", t.log) for t in taps]:
         recording.text(f"{rundir.LOGS}/{name}.log", log)
     recording.text(rundir.COMPOSE, _json(stage.config))

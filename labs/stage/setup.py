@@ -62,6 +62,7 @@ def _start_engine() -> None:
         if started.returncode:
             raise SetupError(f"systemd could not start docker: {started.stderr.strip()}", "See `journalctl -u docker`.")
         return
+    _forget_dead_engine()
     log = Path("/var/log/fourtuple-dockerd.log")
     with tempfile.TemporaryDirectory(prefix="fourtuple-") as place:
         ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -82,6 +83,16 @@ def _start_engine() -> None:
             except TimeoutError:
                 end = log.read_text(errors="replace").strip().splitlines()[-1:]
                 raise SetupError(f"dockerd was not ready within {START_SECONDS:.0f} s: {end}", f"See {log}.") from None
+
+
+def _forget_dead_engine() -> None:
+    """An engine that was killed leaves its pid file; once another process has that number, dockerd refuses to start."""
+    pid_file = Path("/var/run/docker.pid")
+    if not pid_file.exists():
+        return
+    name = Path(f"/proc/{pid_file.read_text().strip()}/comm")
+    if not name.exists() or name.read_text().strip() != "dockerd":
+        pid_file.unlink()
 
 
 def _compose(tell: Tell) -> str:

@@ -164,8 +164,9 @@ def one_port_serves_both_servers(facts: Facts) -> Iterator[Check]:
         seen = list(crossings(facts, exchanges))
         pairs = list(zip(seen[::2], seen[1::2], strict=True))  # each client port asks alice, then bob
         for first, second in pairs:
-            inside = (first.asked, second.asked)
-            yield Check(f"{first.exchange} and bob: on the LAN", *(packet.flow.source for packet in inside), inside)
+            one, other = first.asked, second.asked
+            about = f"{first.exchange} and bob: source on the LAN"
+            yield Check(about, one.flow.source, other.flow.source, (one, other))
         same = all(
             first.asked_outside.flow.source.port == second.asked_outside.flow.source.port for first, second in pairs
         )

@@ -1,8 +1,7 @@
-"""A judged run as data: verdicts with what was wanted, what was got, and where; JSON and JUnit are two spellings."""
+"""A judged run as data: verdicts with what was wanted, what was got, and where; JSON and JUnit spell it."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,35 +52,32 @@ def judge(run: Run) -> Report:
     return Report(run, lab.title, lab.judge(run.facts))
 
 
-def to_json(report: Report, seconds: Mapping[str, float] | None = None) -> str:
+def as_dict(report: Report, seconds: Mapping[str, float] | None = None) -> dict[str, Any]:
     """The report for programs: every claim with its checks and the evidence of each.
 
     `seconds` are those of the whole command, where it still runs; else what the run itself kept.
     """
     facts = report.run.facts
-    return json.dumps(
-        {
-            "lab": report.run.lab,
-            "run": str(report.run.path),
-            "nat": facts.nat.name,
-            "exit_code": report.exit_code,
-            "summary": report.summary,
-            "claims": [
-                {
-                    "name": verdict.name,
-                    "says": verdict.says,
-                    "outcome": verdict.outcome.value,
-                    "why": verdict.why,
-                    "checks": [_check(check) for check in verdict.checks],
-                }
-                for verdict in report.verdicts
-            ],
-            "kernel": facts.meta.get("kernel"),
-            "engine": facts.meta.get("engine"),
-            "seconds": seconds or facts.meta.get("seconds"),
-        },
-        indent=1,
-    )
+    return {
+        "lab": report.run.lab,
+        "run": str(report.run.path),
+        "nat": facts.nat.name,
+        "exit_code": report.exit_code,
+        "summary": report.summary,
+        "claims": [
+            {
+                "name": verdict.name,
+                "says": verdict.says,
+                "outcome": verdict.outcome.value,
+                "why": verdict.why,
+                "checks": [_check(check) for check in verdict.checks],
+            }
+            for verdict in report.verdicts
+        ],
+        "kernel": facts.meta.get("kernel"),
+        "engine": facts.meta.get("engine"),
+        "seconds": seconds or facts.meta.get("seconds"),
+    }
 
 
 def write_junit(report: Report, file: Path) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from ..kit.errors import UsageError
 from . import ownership
 from .engine import Engine
-from .images import NAME
 from .ownership import Belongings
 from .session import Session
 from .stage import Stage, new_run
@@ -65,38 +63,8 @@ def container(engine: Engine, host: str, instance: str = "") -> Container:
     return Container(host, found[host], kept[0])
 
 
-def capture_command(engine: Engine, tap: str, instance: str, image: str, terminal: bool) -> list[str]:
-    """The command that captures at `tap`: a container with tcpdump in the network namespace of the host it listens to.
-
-    A tap is a router's network (`lan`, `wan`) or a host. UsageError lists what there is.
-    """
-    router = container(engine, "router", instance)
-    networks = _addresses(engine, router.id)
-    listened = router if tap in networks else container(engine, tap, instance)
-    address = networks.get(tap) or next(iter(_addresses(engine, listened.id).values()))
-    caps = [word for cap in ("NET_RAW", "SETUID", "SETGID") for word in ("--cap-add", cap)]
-    return [
-        *("docker", "run", "--rm", "--pull", "never", *(("-t",) if terminal else ())),
-        *("--network", f"container:{listened.id[:12]}", "--read-only", "--cap-drop", "ALL", *caps),
-        *("--security-opt", "no-new-privileges", "--label", f"{ownership.PROJECT}=fourtuple"),
-        *("--label", f"{ownership.RUN}={router.lab.run}", "--label", f"{ownership.OWNER}={ownership.KEPT}"),
-        *("-e", f"TAP_ADDRESS={address}", f"{NAME}:{image}", "python3", "-S", "-m", "labs.agents.tap"),
-    ]
-
-
-def _addresses(engine: Engine, identity: str) -> dict[str, str]:
-    """Network name in the compose file to address, of one container."""
-    attached = engine.api.inspect_container(identity)["NetworkSettings"]["Networks"]
-    return {name.rpartition("_")[2]: spec["IPAddress"] for name, spec in attached.items()}
-
-
 def _which(engine: Engine) -> str:
     up = [f"instance {mine.instance} ({mine.lab})" for mine in labs(engine)]
     if not up:
         return "None is up; `invoke up nat` brings one up."
     return f"Up: {', '.join(up)}. Choose with --instance."
-
-
-def as_json(ended: list[Belongings]) -> str:
-    """What was removed, for programs."""
-    return json.dumps([{"run": it.run, "lab": it.lab, "instance": it.instance} for it in ended], indent=1)

@@ -41,6 +41,10 @@ class Belongings:
     containers: tuple[str, ...]
     networks: tuple[str, ...]
 
+    def as_dict(self) -> dict[str, str]:
+        """For programs."""
+        return {"run": self.run, "lab": self.lab, "instance": self.instance}
+
 
 def owner_of_this_process() -> str:
     """`host/pid/birth`: a later process with the same pid has another birth."""

@@ -1,0 +1,82 @@
+"""Listening to a lab that is up: one more tap, in the network namespace of the host it listens to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from ..kit.errors import UsageError
+from . import kept, ownership
+from .engine import Engine
+from .images import NAME
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Where to listen: a router's network (`lan`, `wan`) or a host, in the only kept lab or in that instance."""
+
+    engine: Engine
+    image: str
+    tap: str
+    instance: str
+
+
+def listen(request: Request, file: str, wireshark: bool) -> None:
+    """Capture until Ctrl-C into a file, Wireshark, a pipe or onto the terminal, and print the command that does it.
+
+    UsageError for an unknown tap, without Wireshark, or where the file cannot be written.
+    """
+    if wireshark and not shutil.which("wireshark"):
+        raise UsageError("wireshark was not found on this machine", "Install it, or use --file.")
+    argv = command(request, terminal=sys.stdout.isatty() and not file and not wireshark)
+    end = [f"> {file}"] if file else ["| wireshark -k -i -"] if wireshark else []
+    print("+", *argv, *end, file=sys.stderr, flush=True)  # noqa: T201
+    if not file and not wireshark:
+        os.execvp(argv[0], argv)  # noqa: S606
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as source:
+        if wireshark:
+            subprocess.run(["wireshark", "-k", "-i", "-"], stdin=source.stdout, check=False)
+            source.send_signal(signal.SIGINT)
+        else:
+            _into(file, source)
+
+
+def _into(file: str, source: subprocess.Popen[bytes]) -> None:
+    assert source.stdout is not None
+    try:
+        with open(file, "wb") as out:
+            try:
+                shutil.copyfileobj(source.stdout, out, 1)
+            except KeyboardInterrupt:
+                source.send_signal(signal.SIGINT)  # from a terminal it has had one; tcpdump flushes and ends
+                shutil.copyfileobj(source.stdout, out)
+    except OSError as error:
+        source.send_signal(signal.SIGINT)
+        raise UsageError(f"the capture cannot be written to {file}: {error.strerror}") from None
+
+
+def command(request: Request, terminal: bool) -> list[str]:
+    """The `docker run` that listens: tcpdump with what it needs and nothing else. UsageError lists what there is."""
+    engine, instance = request.engine, request.instance
+    router = kept.container(engine, "router", instance)
+    networks = _addresses(engine, router.id)
+    listened = router if request.tap in networks else kept.container(engine, request.tap, instance)
+    address = networks.get(request.tap) or next(iter(_addresses(engine, listened.id).values()))
+    caps = [word for cap in ("NET_RAW", "SETUID", "SETGID") for word in ("--cap-add", cap)]
+    return [
+        *("docker", "run", "--rm", "--pull", "never", *(("-t",) if terminal else ())),
+        *("--network", f"container:{listened.id[:12]}", "--read-only", "--cap-drop", "ALL", *caps),
+        *("--security-opt", "no-new-privileges", "--label", f"{ownership.PROJECT}=fourtuple"),
+        *("--label", f"{ownership.RUN}={router.lab.run}", "--label", f"{ownership.OWNER}={ownership.KEPT}"),
+        *("-e", f"TAP_ADDRESS={address}", f"{NAME}:{request.image}", "python3", "-S", "-m", "labs.agents.tap"),
+    ]
+
+
+def _addresses(engine: Engine, identity: str) -> dict[str, str]:
+    """Network name in the compose file to address, of one container."""
+    attached = engine.api.inspect_container(identity)["NetworkSettings"]["Networks"]
+    return {name.rpartition("_")[2]: spec["IPAddress"] for name, spec in attached.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_a_lab_can_be_left_up_looked_into_and_ended(engine, tmp_path):
     try:
         instance = shown.split("(instance ")[1].split(" ")[0]
         asked = subprocess.run(
-            ["invoke", "shell", "client1", "--instance", instance],
+            [sys.executable, "-m", "invoke", "shell", "client1", "--instance", instance],
             cwd=CHECKOUT,
             input="ip -br addr; exit\n",
             capture_output=True,
@@ -186,7 +187,5 @@ def test_an_image_of_another_checkout_is_noticed_and_rebuilt(engine, image, tmp_
 
 
 def _own_python(checkout):
-    import sys
-
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return os.environ | {"PATH": path, "PYTHONPATH": str(checkout)}

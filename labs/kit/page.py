@@ -10,7 +10,7 @@ from ..net.behaviour import NatBehaviour
 from ..net.endpoint import Field
 from .claim import Outcome, Verdict
 from .journey import Hop, journeys
-from .report import Report, difference
+from .report import Report, difference, words
 from .topology import Host, Topology
 
 _MARKS = {Outcome.HOLDS: ("✓", "green"), Outcome.FAILS: ("✗", "red"), Outcome.UNDECIDED: ("?", "yellow")}
@@ -41,9 +41,9 @@ def picture(topology: Topology, nat: NatBehaviour) -> Text:
     (inside, _), (outside, outer) = router.interfaces
     left, right = (_beside(topology, name) for name in (inside, outside))
     gateway = topology.network(inside).gateway
-    middle = [f"{inside} ── {router.name} ── {outside}", f"{gateway}   {outer}", nat.name]
+    middle = [f"{inside} ── {router.name} ── {outside}", f"{gateway}   {outer}"]
     width = max(map(len, [*left, ""])), max(map(len, middle))
-    rows = max(len(left), len(right), 3)
+    rows = max(len(left), len(right), len(middle))
     text = Text()
     for row in range(rows):
         here = left[row] if row < len(left) else ""
@@ -53,7 +53,7 @@ def picture(topology: Topology, nat: NatBehaviour) -> Text:
         text.append(f"  {here:>{width[0]}} {'──' if here else '  '}{_bar(row, len(left))}{line} ")
         text.append(f"{centre:^{width[1]}}", "bold" if row == 0 else "dim")
         text.append(f" {line}{_bar(row, len(right))}{'──' if there else '  '} {there}".rstrip() + "\n")
-    return text
+    return text.append(f"\n  {nat}\n", "dim")
 
 
 def _beside(topology: Topology, network: str) -> list[str]:
@@ -113,7 +113,17 @@ def verdicts(report: Report) -> Table:
         table.add_row(Text(mark, colour), Text(verdict.says))
         for line in _reasons(verdict):
             table.add_row("", Padding(Text(line, colour), (0, 0, 0, 2)))
+        if predicted := _predictions(verdict):
+            table.add_row("", Padding(Text(predicted, "dim"), (0, 0, 0, 2)))
     return table
+
+
+def _predictions(verdict: Verdict) -> str:
+    """What a claim that says "exactly when" predicted for this run, where it was seen so."""
+    answers = [check for check in verdict.checks if isinstance(check.want, bool)]
+    if verdict.outcome is not Outcome.HOLDS or not 0 < len(answers) <= 4:
+        return ""
+    return "predicted and seen: " + " · ".join(f"{check.about}: {words(check.got)}" for check in answers)
 
 
 def _reasons(verdict: Verdict) -> list[str]:

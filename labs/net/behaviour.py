@@ -33,7 +33,7 @@ class PortAssignment(Enum):
     """Which external port does a new mapping get? (RFC 4787 section 4.2.1)"""
 
     PRESERVATION = "port preservation"
-    RANDOM = "random"
+    RANDOM = "random ports"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,13 @@ class NatBehaviour:
     mapping: Mapping
     filtering: Filtering
     ports: PortAssignment
+
+    def __str__(self) -> str:
+        """The behaviour in RFC 4787's words."""
+        if not self.translates:
+            return f"{self.name}: translates nothing, filters nothing"
+        mapping, filtering, ports = self.mapping.value, self.filtering.value, self.ports.value
+        return f"{self.name}: {mapping} mapping, {filtering} filtering, {ports}"
 
     def reuses_mapping(self, first: Endpoint, second: Endpoint) -> bool:
         """Will one inside endpoint that wrote to `first` keep its external endpoint when it writes to `second`?

@@ -54,5 +54,5 @@ def render(behaviour: NatBehaviour, outside: str) -> str:
         case Mapping.ADDRESS_AND_PORT_DEPENDENT, PortAssignment.RANDOM:
             how = " random"
         case mapping, ports:
-            raise ValueError(f"masquerade cannot do {mapping.value} mapping with {ports.value} ports")
+            raise ValueError(f"masquerade cannot do {mapping.value} mapping with {ports.value}")
     return _MASQUERADE.format(outside=outside, how=how)

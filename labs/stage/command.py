@@ -16,6 +16,8 @@ from typing import Any
 
 from ..kit.errors import LabError
 
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def command(body: Callable[..., int | None]) -> Callable[..., None]:
     """Decorator: a task whose body returns an exit code (None is 0) and may raise LabError anywhere.
@@ -25,7 +27,7 @@ def command(body: Callable[..., int | None]) -> Callable[..., None]:
 
     @wraps(body)
     def guarded(*args: Any, **kwargs: Any) -> None:
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in _ENDINGS:
             signal.signal(number, _interrupt)
         if code := _run(body, *args, **kwargs):
             sys.exit(code)
@@ -48,6 +50,9 @@ def _run(body: Callable[..., int | None], *args: Any, **kwargs: Any) -> int:
 
 
 def _interrupt(*_: int | FrameType | None) -> None:
+    """The first one ends the task; whatever follows must not end the clearing away, which is bounded."""
+    for number in _ENDINGS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -28,7 +28,8 @@ def command(body: Callable[..., int | None]) -> Callable[..., None]:
     @wraps(body)
     def guarded(*args: Any, **kwargs: Any) -> None:
         for number in _ENDINGS:
-            signal.signal(number, _interrupt)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a script's background job
+                signal.signal(number, _interrupt)
         if code := _run(body, *args, **kwargs):
             sys.exit(code)
 

@@ -1,7 +1,7 @@
 """Taps while they listen: each streams its pcap into the run directory, and is watched for the fences.
 
 A tap has begun when tcpdump says "listening on", and is complete when every fence that passes it has been seen and
-tcpdump's own count says that nothing was lost. So nothing here waits for a time to pass.
+tcpdump's own count says that nothing was dropped. So nothing here waits for a time to pass.
 """
 
 from __future__ import annotations
@@ -93,13 +93,19 @@ class LiveTap:
         self._wait("see the fences", lambda: self._fences <= self._seen)
 
     def stop(self, engine: Engine) -> dict[str, int]:
-        """End the capture; returns tcpdump's counts. DriveError when a packet was lost."""
+        """End the capture; returns tcpdump's counts. DriveError when a packet was lost.
+
+        What the kernel received and tcpdump had not read when it was told to stop came after the fence: packets are
+        read in order, and the fence was. A delayed ACK does that in one run of some seventy. Without a fence the
+        two counts must agree.
+        """
         engine.api.kill(self._container, signal="SIGINT")
         self._thread.join(PATIENCE)
         self._check()
         counts = {name: int(number) for number, name in _COUNTS.findall(self.log)}
         if len(counts) != 3:
             raise DriveError(f"the tap {self.name} did not end as tcpdump does: {self.log.strip()[-300:]}")
-        if counts["captured"] != counts["received by filter"] or counts["dropped by kernel"]:
+        unread = counts["captured"] != counts["received by filter"]
+        if counts["dropped by kernel"] or (unread and not self._fences):
             raise DriveError(f"the tap {self.name} lost packets: {counts}", "Run it again on a less busy machine.")
         return counts

@@ -118,6 +118,17 @@ def test_a_tap_that_lost_a_packet_is_no_witness(pair, tmp_path, counts, says):
         tap.stop(_Killer())
 
 
+def test_a_packet_that_came_after_the_fence_and_was_not_read_is_not_lost(pair, tmp_path):
+    stream, there = pair
+    tap = LiveTap("lan", "id", stream, tmp_path / "lan.pcap")
+    tap.expect(["the fence"])
+    counts = "9 packets captured\n10 packets received by filter\n0 packets dropped by kernel\n"
+    there.sendall(said(STDOUT, b"[the fence] ") + said(STDERR, counts.encode()))
+    there.shutdown(socket.SHUT_WR)
+    tap.settled()
+    assert tap.stop(_Killer())["received by filter"] == 10
+
+
 class _Killer:
     """Stands for the engine where a test only needs somebody to send SIGINT to."""
 

@@ -1,7 +1,8 @@
 """What bind() and listen() say when another socket was there first: Linux's rule, as six sentences.
 
 1. Addresses are sets: a wildcard is every address of its family, `::` without IPV6_V6ONLY those of both, `::ffff:a`
-   is IPv4 `a`. connect() and accept() narrow a wildcard to one address, and so do the states that come after.
+   is IPv4 `a`. connect() and accept() narrow a wildcard to one address, and so do the states that come after; only
+   the IPv4 half of a `::` that was narrowed to an IPv6 address stays in the way of `0.0.0.0`.
 2. Without overlap (another address, protocol or bound device) there is no conflict.
 3. Both set SO_REUSEPORT, and have one owner or the first is in TIME_WAIT: allowed.
 4. Both set SO_REUSEADDR, and the first is not listening: allowed, whoever owns them.
@@ -118,6 +119,9 @@ def overlap(first: Claimant, state: State, second: Claimant, connected_to: str =
         return False
     if first.device and second.device and first.device != second.device:
         return False
+    half = first.address == "::" and not first.only_v6 and state.narrowed and ":" in connected_to
+    if half and second.address == "0.0.0.0":  # noqa: S104 -- compared, not bound
+        return True
     held = (
         _addresses(connected_to, True) if state.narrowed and connected_to else _addresses(first.address, first.only_v6)
     )

@@ -113,6 +113,13 @@ def test_a_connection_narrows_a_wildcard_to_its_own_address(state):
     assert predict(wild, state, claimant(TCP, "", address="127.0.0.1"), "127.0.0.1").rule is Rule.CONFLICT
 
 
+def test_the_ipv4_half_of_a_narrowed_dual_stack_socket_stays_in_the_way_of_the_ipv4_wildcard_only():
+    dual = claimant(TCP, "", address="::")
+    expected = {"0.0.0.0": Rule.CONFLICT, "127.0.0.1": Rule.NO_OVERLAP, "::ffff:0.0.0.0": Rule.NO_OVERLAP}
+    for second, rule in expected.items():
+        assert predict(dual, State.CONNECTED, claimant(TCP, "", address=second), "::1").rule is rule
+
+
 def test_devices_keep_apart_only_when_both_are_bound_to_one():
     first = claimant(TCP, "", device="d0")
     assert predict(first, State.LISTENING, claimant(TCP, "", device="d1")).rule is Rule.NO_OVERLAP

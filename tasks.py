@@ -22,12 +22,14 @@ _INSTANCE = "which lab, where several are up"
 
 _KEEP = "leave the lab up afterwards; `invoke down` ends it"
 _OUT = "where run directories go"
+_FULL = "all of it, where a lab takes a sample every day"
 
 
-@task(help={"name": "see `invoke catalog`", "nat": _NAT, "json": _JSON, "junit": _JUNIT, "out": _OUT, "keep": _KEEP})
+@task(help={"name": "see `invoke catalog`", "nat": _NAT, "json": _JSON, "junit": _JUNIT, "out": _OUT, "keep": _KEEP,
+            "full": _FULL})  # fmt: skip
 @command
-def lab(_: Context, name: str, nat: str = "masquerade", json: bool = False, junit: str = "", out: str = "results",
-        keep: bool = False) -> int:  # fmt: skip
+def lab(_: Context, name: str, nat: str = "", json: bool = False, junit: str = "", out: str = "results",
+        keep: bool = False, full: bool = False) -> int:  # fmt: skip
     """Run a lab: bring it up, play its steps, capture the packets, judge its claims, take it down."""
     from labs.kit import report, rundir
     from labs.stage import run, session
@@ -38,7 +40,7 @@ def lab(_: Context, name: str, nat: str = "masquerade", json: bool = False, juni
     tell.lesson(ready.lab)
     with tell.working("bringing the lab up"):
         audience = run.Audience(lambda topology: tell.picture(topology, ready.nat), tell.step)
-        ran = run.run(ready.engine, ready.lab, ready.nat, ready.image, Path(out), audience, keep)
+        ran = run.run(ready, Path(out), audience, keep, full)
     try:
         judged = report.judge(rundir.load(ran.path))
         ran.clock.lap("judge")
@@ -84,7 +86,7 @@ def setup(_: Context) -> None:
 
     tell = Narrator()
     with tell.working("looking at this machine"):
-        lines = machine.setup(tell.note)
+        lines = machine.setup(tell)
     for line in lines:
         tell.say(f"✓ {line}")
 
@@ -99,7 +101,7 @@ def doctor(_: Context, json: bool = False) -> int:
     tell = Narrator(quiet=json)
     findings = []
     with tell.working("examining"):
-        for finding in examination.examine(tell.note):
+        for finding in examination.examine(tell):
             findings.append(finding)
             tell.say(str(finding))
     if json:
@@ -127,7 +129,7 @@ def catalog(_: Context, json: bool = False) -> None:
 
 @task(help={"name": "which lab", "nat": _NAT})
 @command
-def up(_: Context, name: str, nat: str = "masquerade") -> None:
+def up(_: Context, name: str, nat: str = "") -> None:
     """Bring a lab's network up and leave it, to play with; `invoke down` ends it."""
     from labs.stage import kept, session
     from labs.stage.narrator import Narrator
@@ -179,9 +181,10 @@ _LIVE = "open it in Wireshark while it is captured"
 def capture(_: Context, tap: str, file: str = "", wireshark: bool = False, instance: str = "") -> None:
     """Capture in the lab that is up, until Ctrl-C; prints the exact command it runs."""
     from labs.stage import engine, images, listen
+    from labs.stage.narrator import Narrator
 
     connected = engine.connect()
-    image = images.ensure(connected, lambda _: None)
+    image = images.ensure(connected, Narrator())
     listen.listen(listen.Request(connected, image, tap, instance), file, wireshark)
 
 
@@ -198,7 +201,7 @@ def sweep(_: Context, everything: bool = False, json: bool = False) -> None:
     for it in swept:
         tell.say(f"removed {len(it.containers)} containers and {len(it.networks)} networks of run {it.run}")
     for it in ownership.inventory(connected):
-        tell.say(f"left run {it.run} alone: {ownership.why_left(it.owner)}")
+        tell.say(f"left run {it.run} alone: {ownership.why_left(it)}")
     if not swept:
         tell.say("nothing was left behind")
     if json:
@@ -215,7 +218,7 @@ def images(_: Context) -> None:
 
     tell = Narrator()
     with tell.working("building"):
-        tag = node.build(engine.connect(), tell.note)
+        tag = node.build(engine.connect(), tell)
     tell.say(f"✓ {node.NAME}:{tag}")
 
 
@@ -223,14 +226,16 @@ def images(_: Context) -> None:
 @command
 def record(_: Context, name: str) -> None:
     """Run a lab with every NAT and keep the runs as the recordings the tests judge."""
-    from labs.net.behaviour import PRESETS
+    from labs.kit import catalog
     from labs.stage import recordings, session
     from labs.stage.narrator import Narrator
 
     tell = Narrator()
-    for nat in PRESETS:
+    for nat in catalog.find(name).nats:
+        ready = session.begin(name, nat, tell)
         with tell.working(f"recording {name} with {nat}"):
-            tell.say(f"✓ {recordings.record(session.begin(name, nat, tell))}")
+            place = recordings.record(ready)
+        tell.say(f"✓ {place}")
 
 
 @task(help={"json": _JSON, "runs": "how often each thing is measured"})
@@ -242,7 +247,7 @@ def bench(_: Context, json: bool = False, runs: int = 5) -> None:
 
     tell = Narrator(quiet=json)
     with tell.working("measuring"):
-        figures = measuring.measure(runs, tell.note)
+        figures = measuring.measure(runs, tell)
     tell.say(measuring.table(figures))
     if json:
         as_json(figures.as_dict())

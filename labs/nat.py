@@ -14,27 +14,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from typing import Any
 
 from .kit.claim import Check
+from .kit.errors import EvidenceError
 from .kit.exchange import QUESTION, Exchange, ask, bound, crossings
 from .kit.facts import Facts
 from .kit.lab import Fence, Lab
 from .kit.packet import marked
 from .kit.scene import Scene
+from .net.behaviour import PRESETS
 from .net.endpoint import Protocol
 
-SERVERS = ("alice", "bob")
-SERVICE = 7000  # both servers answer here
+SERVICE, SECOND_SERVICE = 7000, 7002  # servers answer here; alice also on the second
 STRANGER = 7001  # nobody ever writes to this port of alice
+SERVERS = (("alice", SERVICE), ("bob", SERVICE), ("alice", SECOND_SERVICE))
 UDP, TCP = Protocol.UDP, Protocol.TCP
 
-GREETINGS = tuple(Exchange(*e) for e in product((UDP,), ("client1",), (40001, 40002), SERVERS, (SERVICE,)))
-CALLS = tuple(Exchange(*e) for e in product((TCP,), ("client1",), (41001, 41002), SERVERS, (SERVICE,)))
-SAME_PORT = tuple(Exchange(*e) for e in product((UDP, TCP), ("client1", "client2"), (42000,), ("alice",), (SERVICE,)))
+
+def asks(protocol: Protocol, client: str, port: int, servers: tuple[tuple[str, int], ...]) -> tuple[Exchange, ...]:
+    """One client port asks several servers."""
+    return tuple(Exchange(protocol, client, port, server, service) for server, service in servers)
+
+
+GREETINGS = tuple(asks(UDP, "client1", port, SERVERS) for port in (40001, 40002))
+CALLS = tuple(asks(TCP, "client1", port, SERVERS) for port in (41001, 41002))
+SAME_PORT = tuple(
+    asks(protocol, client, 42000, SERVERS[:1])[0] for protocol in (UDP, TCP) for client in ("client1", "client2")
+)
 LONELY = Exchange(UDP, "client1", 43000, "alice", SERVICE)
+FORGOTTEN = Exchange(TCP, "client1", 44000, "alice", SERVICE)
 FENCES = (Exchange(UDP, "client1", 43001, "alice", SERVICE), Exchange(UDP, "client1", 43002, "bob", SERVICE))
-EXCHANGES = (*GREETINGS, *CALLS, *SAME_PORT, LONELY, *FENCES)
+EXCHANGES = (*sum(GREETINGS + CALLS, ()), *SAME_PORT, LONELY, *FENCES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +67,23 @@ lab = Lab(
     "nat",
     "What a NAT does to a 4-tuple",
     compose="nat",
+    nats=tuple(PRESETS),
     fences=tuple(Fence(exchange.answer, (exchange.server, "wan", "lan")) for exchange in FENCES),
 )
 
 
 @lab.step
-def greet_both_servers(scene: Scene) -> None:
-    """client1 binds a UDP socket, greets alice and bob from it, and both answer. Then the same from a second socket."""
-    for exchange in GREETINGS:
+def greet_the_servers(scene: Scene) -> None:
+    """client1 binds a UDP socket and greets alice, bob and a second port of alice from it; each answers. Then again
+    from another socket."""
+    for exchange in sum(GREETINGS, ()):
         ask(scene, exchange)
 
 
 @lab.step
-def call_both_servers(scene: Scene) -> None:
-    """client1 connects over TCP to alice and to bob from one source port, then from another."""
-    for exchange in CALLS:
+def call_the_servers(scene: Scene) -> None:
+    """client1 connects over TCP to the same three from one source port, then from another."""
+    for exchange in sum(CALLS, ()):
         ask(scene, exchange)
 
 
@@ -79,6 +92,14 @@ def share_a_source_port(scene: Scene) -> None:
     """client1 and client2 both bind port 42000 and both talk to alice, over UDP and over TCP."""
     for exchange in SAME_PORT:
         ask(scene, exchange)
+
+
+@lab.step
+def forget_a_connection(scene: Scene) -> None:
+    """The router is made to forget an open connection; then the client closes it. To the router its FIN is a stray."""
+    ask(scene, FORGOTTEN)
+    scene.run("router", "conntrack", "-D", "-p", "tcp", "--orig-port-src", str(FORGOTTEN.port))
+    scene[FORGOTTEN.client_socket].close()
 
 
 @lab.step
@@ -116,69 +137,84 @@ def the_source_becomes_the_router(facts: Facts) -> Iterator[Check]:
 
 @lab.claim
 def only_the_source_and_the_ttl_change(facts: Facts) -> Iterator[Check]:
-    """A router leaves the destination and the payload alone, and takes exactly one from the TTL."""
+    """A router leaves the destination and the payload alone, and takes exactly one from the TTL; what it passes on is
+    what the server receives."""
     for it in crossings(facts, EXCHANGES):
         seen = (it.asked, it.asked_outside)
-        yield Check(f"{it.exchange}: destination", it.asked.flow.destination, it.asked_outside.flow.destination, seen)
-        yield Check(f"{it.exchange}: payload sent", marked(it.exchange.question, QUESTION), it.asked.payload, seen)
-        yield Check(f"{it.exchange}: payload", it.asked.payload, it.asked_outside.payload, seen)
+        server = facts.topology.endpoint(it.exchange.server, it.exchange.service)
+        yield Check(f"{it.exchange}: destination on the LAN", server, it.asked.flow.destination, seen)
+        yield Check(f"{it.exchange}: destination on the WAN", server, it.asked_outside.flow.destination, seen)
+        sent = marked(it.exchange.question, QUESTION)
+        yield Check(f"{it.exchange}: payload on the LAN", sent, it.asked.payload, seen)
+        yield Check(f"{it.exchange}: payload on the WAN", sent, it.asked_outside.payload, seen)
         yield Check(f"{it.exchange}: TTL", it.asked.ttl - 1, it.asked_outside.ttl, seen)
+        received = facts.at(it.exchange.server).only(it.exchange.question)
+        yield Check(f"{it.exchange}: tuple at the server", it.asked_outside.flow, received.flow, (received,))
 
 
 @lab.claim
 def the_reply_is_turned_back(facts: Facts) -> Iterator[Check]:
     """On the WAN the answer goes to the tuple the question came from, ends exchanged; on the LAN it arrives at the
-    endpoint the client bound."""
+    endpoint the client bound, with every byte the server sent, and the client reads it."""
     for it in crossings(facts, EXCHANGES):
         outside = it.asked_outside.flow.reversed()
         yield Check(f"{it.exchange}: answer on the WAN", outside, it.answered_outside.flow, (it.answered_outside,))
         inside = it.asked.flow.reversed()
         yield Check(f"{it.exchange}: answer on the LAN", inside, it.answered.flow, (it.answered,))
         yield Check(f"{it.exchange}: answer's TTL", it.answered_outside.ttl - 1, it.answered.ttl, (it.answered,))
+        answer = facts.at(it.exchange.server).only(it.exchange.answer)
+        yield Check(f"{it.exchange}: answer's payload", answer.payload, it.answered.payload, (answer, it.answered))
+        read = facts.read(it.exchange.client_socket, it.exchange.answer)
+        yield Check(f"{it.exchange}: the client reads", answer.payload, read.payload, (answer, read))
 
 
 @lab.claim
 def each_side_tells_its_own_truth(facts: Facts) -> Iterator[Check]:
-    """The server's getpeername() is the WAN tuple and the client's getsockname() the LAN tuple: the two sockets mirror
-    each other in every field the router did not rewrite."""
-    for it in crossings(facts, CALLS):
+    """What the server calls its peer is the WAN tuple and the client's getsockname() the LAN tuple: two connected
+    sockets mirror each other in every field the router did not rewrite."""
+    for it in crossings(facts, sum(GREETINGS, ())):
+        heard = facts.read(it.exchange.server_socket, it.exchange.question)
+        yield Check(
+            f"{it.exchange}: recvfrom()", str(it.asked_outside.flow.source), _address(heard.result[1]), (heard,)
+        )
+    for it in crossings(facts, sum(CALLS, ())):
         client = facts.call(it.exchange.client_socket, "getsockname")
         server = facts.call(it.exchange.server_socket, "getpeername")
         wire = (it.asked, it.asked_outside)
         yield Check(
             f"{it.exchange}: getsockname()", str(it.asked.flow.source), _address(client.result), (client, *wire)
         )
-        yield Check(
-            f"{it.exchange}: getpeername()", str(it.asked_outside.flow.source), _address(server.result), (server, *wire)
-        )
+        seen = str(it.asked_outside.flow.source)
+        yield Check(f"{it.exchange}: getpeername()", seen, _address(server.result), (server, *wire))
         rewritten = it.asked.flow.rewritten(it.asked_outside.flow)
         differ = client.flow.rewritten(server.flow.reversed())
         yield Check(f"{it.exchange}: fields in which the sockets differ", rewritten, differ, (client, server, *wire))
 
 
 @lab.claim
-def one_port_serves_both_servers(facts: Facts) -> Iterator[Check]:
-    """Alice and bob see one and the same source port exactly when the mapping is endpoint-independent."""
-    alice, bob = (facts.topology.endpoint(server, SERVICE) for server in SERVERS)
-    for protocol, exchanges in ((UDP, GREETINGS), (TCP, CALLS)):
-        seen = list(crossings(facts, exchanges))
-        pairs = list(zip(seen[::2], seen[1::2], strict=True))  # each client port asks alice, then bob
-        for first, second in pairs:
-            one, other = first.asked, second.asked
-            about = f"{first.exchange} and bob: source on the LAN"
-            yield Check(about, one.flow.source, other.flow.source, (one, other))
-        same = all(
-            first.asked_outside.flow.source.port == second.asked_outside.flow.source.port for first, second in pairs
-        )
-        packets = tuple(it.asked_outside for it in seen)
-        yield Check(f"{protocol.value}: one port for both", facts.nat.reuses_mapping(alice, bob), same, packets)
+def the_mapping_decides_which_port_a_server_sees(facts: Facts) -> Iterator[Check]:
+    """Two servers, and two ports of one server, see one and the same source port exactly when the mapping predicts
+    it."""
+    endpoints = [facts.topology.endpoint(server, service) for server, service in SERVERS]
+    for protocol, groups in ((UDP, GREETINGS), (TCP, CALLS)):
+        seen = [list(crossings(facts, group)) for group in groups]
+        for first, *others in seen:
+            for other in others:
+                sources = (first.asked, other.asked)
+                about = f"{first.exchange} and {other.exchange.server}:{other.exchange.service}: source on the LAN"
+                yield Check(about, first.asked.flow.source, other.asked.flow.source, sources)
+        for number, about in ((1, "alice and bob"), (2, "two ports of alice")):
+            pairs = [(group[0].asked_outside, group[number].asked_outside) for group in seen]
+            same = all(one.flow.source.port == other.flow.source.port for one, other in pairs)
+            predicted = facts.nat.reuses_mapping(endpoints[0], endpoints[number])
+            yield Check(f"{protocol.value}: one port for {about}", predicted, same, sum(pairs, ()))
 
 
 @lab.claim
 def the_port_number_survives(facts: Facts) -> Iterator[Check]:
     """The port number the client bound is also its port on the WAN exactly when the router preserves ports."""
-    for protocol, exchanges in ((UDP, GREETINGS), (TCP, CALLS)):
-        seen = list(crossings(facts, exchanges))
+    for protocol, groups in ((UDP, GREETINGS), (TCP, CALLS)):
+        seen = list(crossings(facts, sum(groups, ())))
         for it in seen:
             yield Check(f"{it.exchange}: port on the LAN", it.exchange.port, it.asked.flow.source.port, (it.asked,))
         kept = all(it.exchange.port == it.asked_outside.flow.source.port for it in seen)
@@ -198,8 +234,8 @@ def two_clients_never_share_a_tuple(facts: Facts) -> Iterator[Check]:
         yield Check(f"{protocol.value}: source ports on the LAN", 1, len(inside), tuple(it.asked for it in seen))
         yield Check(f"{protocol.value}: distinct tuples on the WAN", len(seen), len(outside), packets)
         for it in seen:
-            client = facts.call(it.exchange.client_socket, "recvfrom" if protocol is UDP else "recv")
-            yield Check(f"{it.exchange}: the client reads", it.answered_outside.payload, client.payload, (client,))
+            read = facts.read(it.exchange.client_socket, it.exchange.answer)
+            yield Check(f"{it.exchange}: the client reads", it.answered_outside.payload, read.payload, (read,))
 
 
 @lab.claim
@@ -220,14 +256,19 @@ def filtering_decides_who_may_knock(facts: Facts) -> Iterator[Check]:
 
 @lab.claim
 def nothing_leaves_untranslated(facts: Facts) -> Iterator[Check]:
-    """No packet of the WAN carries an address of the LAN, unless the router only routes."""
-    lan = facts.topology.network("lan")
-    for it in crossings(facts, EXCHANGES):
-        private, seen = it.asked_outside.flow.source.address in lan, (it.asked, it.asked_outside)
-        yield Check(f"{it.exchange}: private source on the WAN", not facts.nat.translates, private, seen)
-    fences = [facts.at("wan").only(exchange.question) for exchange in FENCES]
-    found = [p for p in facts.at("wan") if p.flow.source.address in lan or p.flow.destination.address in lan]
-    yield Check("any private address on the WAN", not facts.nat.translates, bool(found), tuple(found or fences))
+    """No packet of the WAN carries an address of the LAN, not even a stray FIN the router knows nothing of, unless the
+    router only routes."""
+    lan, routes = facts.topology.network("lan"), not facts.nat.translates
+    wan = facts.at("wan").before(FENCES[0].answer)
+    found = [p for p in wan if p.flow.source.address in lan or p.flow.destination.address in lan]
+    control = facts.at("wan").only(FENCES[0].question)
+    yield Check("any private address on the WAN", routes, bool(found), (*found, control))
+    client = facts.topology.endpoint(FORGOTTEN.client, FORGOTTEN.port)
+    strays = [p for p in facts.at("lan").before(FENCES[0].answer) if p.flow.source == client and "F" in p.flags]
+    if not strays:
+        raise EvidenceError("the client's FIN was not captured at lan")
+    passed = [p for p in wan if p.sequence == strays[0].sequence and "F" in p.flags and p.flow.source.address in lan]
+    yield Check("the stray FIN leaves with its private source", routes, bool(passed), (strays[0], *passed, control))
 
 
 @lab.claim
@@ -240,6 +281,6 @@ def the_kernel_agrees_with_the_wire(facts: Facts) -> Iterator[Check]:
         yield Check(f"{it.exchange}: answers expected as", want, got, seen)
 
 
-def _address(result: list[object]) -> str:
+def _address(result: list[Any]) -> str:
     """An address as Python's socket module returns it, as ADDRESS:PORT."""
     return f"{result[0]}:{result[1]}"

@@ -54,5 +54,6 @@ def engine():
 def image(engine) -> str:
     """The tag of the image of this checkout, built where it is missing."""
     from labs.stage import images
+    from labs.stage.progress import Silent
 
-    return images.ensure(engine, lambda _: None)
+    return images.ensure(engine, Silent())

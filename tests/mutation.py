@@ -14,21 +14,34 @@ from labs.net.endpoint import Endpoint, FourTuple
 from labs.net.event import Event
 
 
-def mutants(facts: Facts, witness: Evidence) -> Iterator[tuple[str, Facts]]:
-    """The facts again and again, each time with another field of this witness changed; with the field's name."""
+def mutants(facts: Facts, witness: Evidence, others: bool = False) -> Iterator[Facts]:
+    """The facts again and again, each time with another field of this witness changed.
+
+    With `others`, a packet instead takes the tuple or the mark of each other one.
+    """
     match witness:
         case Packet():
-            for name, changed in _packets(facts, witness):
+            for changed in (_as_others if others else _packets)(facts, witness):
                 capture = facts.captures[witness.tap]
                 packets = tuple(changed if packet is witness else packet for packet in capture)
-                yield name, replace(facts, captures={**facts.captures, witness.tap: Capture(witness.tap, packets)})
+                yield replace(facts, captures={**facts.captures, witness.tap: Capture(witness.tap, packets)})
         case Event():
-            for name, event in _events(witness):
-                yield name, replace(facts, events=tuple(event if it is witness else it for it in facts.events))
+            for event in _events(witness):
+                yield replace(facts, events=tuple(event if it is witness else it for it in facts.events))
         case Entry():
             changed_entry = replace(witness, reply=_flow(witness.reply, port=True))
             table = tuple(changed_entry if entry is witness else entry for entry in facts.conntrack or ())
-            yield "reply", replace(facts, conntrack=table)
+            yield replace(facts, conntrack=table)
+
+
+def strayed(facts: Facts, witnesses: list[Evidence]) -> Iterator[Facts]:
+    """The facts with a packet that was seen on one side seen on another side too, before everything else."""
+    packets = [it for it in witnesses if isinstance(it, Packet)]
+    for tap in {it.tap for it in packets}:
+        for packet in packets:
+            if packet.tap != tap:
+                capture = Capture(tap, (replace(packet, tap=tap), *facts.captures[tap]))
+                yield replace(facts, captures={**facts.captures, tap: capture})
 
 
 def joint(facts: Facts, witnesses: tuple[Evidence, ...]) -> Iterator[Facts]:
@@ -48,32 +61,37 @@ def joint(facts: Facts, witnesses: tuple[Evidence, ...]) -> Iterator[Facts]:
         yield replace(facts, captures=captures)
 
 
-def _packets(facts: Facts, packet: Packet) -> Iterator[tuple[str, Packet]]:
+def _packets(facts: Facts, packet: Packet) -> Iterator[Packet]:
     inside = facts.topology.host("client2").address()
-    yield "source address", replace(packet, flow=replace(packet.flow, source=_at(packet.flow.source, "203.0.113.9")))
-    yield "private source", replace(packet, flow=replace(packet.flow, source=_at(packet.flow.source, inside)))
-    yield "source port", replace(packet, flow=_flow(packet.flow, port=True))
-    reverse = packet.flow.reversed()
-    yield "destination port", replace(packet, flow=_flow(reverse, port=True).reversed())
-    moved = replace(packet.flow, destination=_at(packet.flow.destination, "203.0.113.9"))
-    yield "destination address", replace(packet, flow=moved)
-    yield "ttl", replace(packet, ttl=packet.ttl + 7)
-    yield "payload", replace(packet, payload=packet.payload + b"!")
-    yield "mark", replace(packet, payload=b"[another] " + packet.payload)
+    flow = packet.flow
+    yield replace(packet, flow=replace(flow, source=_at(flow.source, "203.0.113.9")))
+    yield replace(packet, flow=replace(flow, source=_at(flow.source, inside)))
+    yield replace(packet, flow=_flow(flow, port=True))
+    yield replace(packet, flow=_flow(flow.reversed(), port=True).reversed())
+    yield replace(packet, flow=replace(flow, destination=_at(flow.destination, "203.0.113.9")))
+    yield replace(packet, ttl=packet.ttl + 7)
+    yield replace(packet, payload=packet.payload + b"!")
+    yield replace(packet, payload=b"[another] " + packet.payload)
+
+
+def _as_others(facts: Facts, packet: Packet) -> Iterator[Packet]:
     for mark in {other.mark for capture in facts.captures.values() for other in capture} - {None, packet.mark}:
-        yield "the mark of another packet", replace(packet, payload=f"[{mark}] ".encode())
+        yield replace(packet, payload=f"[{mark}] ".encode())
     for other in facts.captures[packet.tap]:
         if other.flow != packet.flow and other.protocol is packet.protocol and other.mark:
-            yield "the tuple of another packet", replace(packet, flow=other.flow)
+            yield replace(packet, flow=other.flow)
 
 
-def _events(event: Event) -> Iterator[tuple[str, Event]]:
+def _events(event: Event) -> Iterator[Event]:
     elsewhere = Endpoint("203.0.113.9", 9)
-    yield "result", replace(event, result=["203.0.113.9", 9])
-    yield "received", replace(event, result="something else")
-    yield "received from", replace(event, result=["something else", ["203.0.113.9", 9]])
-    yield "local", replace(event, local=elsewhere)
-    yield "remote", replace(event, remote=elsewhere)
+    yield replace(event, result=["203.0.113.9", 9])
+    yield replace(event, result="something else")
+    data = event.result[0] if isinstance(event.result, list) else event.result
+    yield replace(event, result=f"{data}!")
+    yield replace(event, result=[f"{data}!", ["203.0.113.9", 9]])
+    yield replace(event, result=[data, ["203.0.113.9", 9]])
+    yield replace(event, local=elsewhere)
+    yield replace(event, remote=elsewhere)
 
 
 def _at(endpoint: Endpoint, address: str) -> Endpoint:

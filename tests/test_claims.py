@@ -20,7 +20,7 @@ from labs.kit.packet import Packet
 from labs.net.behaviour import PRESETS
 
 from .conftest import RECORDINGS
-from .mutation import joint, mutants
+from .mutation import joint, mutants, strayed
 
 EVERY = sorted(path.name for path in RECORDINGS.iterdir() if path.is_dir())
 
@@ -94,16 +94,18 @@ def _failing(claim: Claim, facts: Facts, jointly: bool) -> set[str]:
 
 
 def _mutants(facts: Facts, checks: tuple[Check, ...], jointly: bool) -> Iterator[Facts]:
+    """Cheap changes first, then those that need many of them."""
     witnesses = {id(seen): seen for check in checks for seen in check.seen}  # an event may hold a list: not hashable
     for witness in witnesses.values():
-        yield from (mutant for _, mutant in mutants(facts, witness))
+        yield from mutants(facts, witness)
     if jointly:
         for check in checks:
             yield from joint(facts, check.seen)
+        yield from strayed(facts, list(witnesses.values()))
         cited = {seen.tap for seen in witnesses.values() if isinstance(seen, Packet)}
         for packet in facts.packets():
             if packet.tap in cited:
-                yield from (mutant for _, mutant in mutants(facts, packet))
+                yield from mutants(facts, packet, others=True)
 
 
 @pytest.mark.parametrize("recording", EVERY)

@@ -177,12 +177,13 @@ def test_an_image_of_another_checkout_is_noticed_and_rebuilt(engine, image, tmp_
             (copy / name).write_bytes((CHECKOUT / name).read_bytes())
     with (copy / "labs" / "agents" / "client.py").open("a") as program:
         program.write(f"# {os.getpid()}\n")
-    code = "from labs.stage import engine, images; print(images.ensure(engine.connect(), print))"
+    code = (
+        "from labs.stage import engine, images, narrator\nprint(images.ensure(engine.connect(), narrator.Narrator()))"
+    )
     argv = ["python3", "-W", "ignore", "-c", code]
     done = subprocess.run(argv, cwd=copy, capture_output=True, text=True, check=False, env=_own_python(copy))
-    lines = done.stdout.splitlines()
-    assert lines[0].startswith(f"the image ({image}) is not of this checkout ("), done.stderr
-    engine.api.remove_image(f"fourtuple/node:{lines[-1]}")
+    assert done.stderr.startswith(f"the image ({image}) is not of this checkout (")
+    engine.api.remove_image(f"fourtuple/node:{done.stdout.strip()}")
     engine.api.tag(f"fourtuple/node:{image}", "fourtuple/node", "latest")
 
 

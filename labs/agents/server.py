@@ -9,6 +9,7 @@ import selectors
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from ..net.endpoint import Endpoint
 
@@ -25,7 +26,8 @@ def serve(port: int) -> None:
     def on_datagram(sock: socket.socket) -> None:
         data, peer = sock.recvfrom(65535)
         print("udp", Endpoint(*peer[:2]), data, flush=True)
-        sock.sendto(answer(data, peer), peer)
+        with suppress(OSError):  # an answer that would be too long for a datagram
+            sock.sendto(answer(data, peer), peer)
 
     def on_connection(sock: socket.socket) -> None:
         accepted, peer = sock.accept()

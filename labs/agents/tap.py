@@ -14,5 +14,5 @@ from .router import interface_carrying
 if __name__ == "__main__":
     interface = interface_carrying(os.environ["TAP_ADDRESS"])
     output = ["-nn"] if sys.stdout.isatty() else ["-w", "-"]
-    quiet = ["--immediate-mode", "-U", "-B", "16384", "-s", "256", "-p", "-i", interface]
+    quiet = ["--immediate-mode", "-U", "--time-stamp-precision=nano", "-B", "16384", "-s", "256", "-p", "-i", interface]
     os.execvp("tcpdump", ["tcpdump", *quiet, *output, *sys.argv[1:]])

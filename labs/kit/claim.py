@@ -1,8 +1,8 @@
 """Claims and verdicts: one sentence about the network, and what the evidence says of it.
 
 A claim is a function of the facts that yields checks: what was looked at, what the rule or the behaviour predicts, what
-the evidence shows. Any check that differs makes the claim FAIL; no check at all, or evidence that cannot answer,
-leaves it UNDECIDED. The prediction never comes from the thing that is measured.
+the evidence shows. Any check that differs makes the claim FAIL, whatever else is missing; no check at all, or evidence
+that cannot answer, leaves it UNDECIDED. The prediction never comes from the thing that is measured.
 """
 
 from __future__ import annotations
@@ -71,8 +71,11 @@ class Claim:
         try:
             checks.extend(self.examine(facts))
         except EvidenceError as missing:
-            return Verdict(self.name, self.says, Outcome.UNDECIDED, tuple(checks), missing.message)
-        if not checks:
-            return Verdict(self.name, self.says, Outcome.UNDECIDED, (), "nothing was there to compare")
-        outcome = Outcome.HOLDS if all(check.holds for check in checks) else Outcome.FAILS
-        return Verdict(self.name, self.says, outcome, tuple(checks))
+            why = missing.message
+        except (LookupError, TypeError, ValueError) as damaged:
+            why = f"the evidence makes no sense: {damaged!r}"
+        else:
+            why = "" if checks else "nothing was there to compare"
+        if not all(check.holds for check in checks):
+            return Verdict(self.name, self.says, Outcome.FAILS, tuple(checks), why)
+        return Verdict(self.name, self.says, Outcome.UNDECIDED if why else Outcome.HOLDS, tuple(checks), why)

@@ -24,7 +24,7 @@ class Exchange:
     service: int
 
     def __str__(self) -> str:
-        return f"{self.protocol.value} {self.client}:{self.port} {self.server}"
+        return f"{self.protocol.value} {self.client}:{self.port} {self.server}:{self.service}"
 
     @property
     def question(self) -> str:

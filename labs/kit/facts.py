@@ -46,6 +46,14 @@ class Facts:
                 return event
         raise EvidenceError(f"no successful {call}() on the socket {socket!r} was recorded")
 
+    def read(self, socket: str, mark: str) -> Event:
+        """The recv() or recvfrom() by which the socket read the datagram [mark]; EvidenceError when it never did."""
+        for event in self.events:
+            reads = event.socket == socket and event.call in ("recv", "recvfrom") and event.error is None
+            if reads and event.payload.startswith(f"[{mark}] ".encode()):
+                return event
+        raise EvidenceError(f"the socket {socket!r} never read [{mark}]")
+
     def arrived(self, mark: str, at: str, sent_at: str, fence: str) -> tuple[bool, tuple[Packet, ...]]:
         """Did the datagram [mark], seen at `sent_at`, reach the tap `at` before the fence? With the packets that tell.
 

@@ -31,12 +31,16 @@ class Fence:
 
 @dataclass(slots=True)
 class Lab:
-    """A lesson under its name; `compose` is the topology it runs on (a file of `compose/` without `.yml`)."""
+    """A lesson under its name; `compose` is the topology it runs on (a file of `compose/` without `.yml`).
+
+    `nats` are the behaviours its router can be given, the everyday one first; without a router nothing is translated.
+    """
 
     name: str
     title: str
     compose: str
-    fences: tuple[Fence, ...]
+    fences: tuple[Fence, ...] = ()
+    nats: tuple[str, ...] = ("none",)
     steps: list[Step] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
 

@@ -48,7 +48,7 @@ def load(path: Path) -> Run:
         tracked = meta["conntrack"]["after"]
         table = None if tracked is None else conntrack.parse(tracked)
         return Run(path, meta["lab"], Facts(topology, nat, captures, events, table, meta))
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
         raise UsageError(f"{path} is damaged: {error}") from None
 
 

@@ -23,17 +23,24 @@ class Network:
     subnet: str
     gateway: str
 
+    def __post_init__(self) -> None:
+        ip_network(self.subnet)
+
     def __contains__(self, address: str) -> bool:
         return ip_address(address) in ip_network(self.subnet)
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A machine of the lab: its name and its (network, address) pairs. A router is one that is in two networks."""
+    """A machine of the lab: its name and its (network, address) pairs. A router forwards between its two networks.
+
+    `lives_with` names the host whose network namespace this one shares: another process there, nothing more.
+    """
 
     name: str
     interfaces: tuple[tuple[str, str], ...]
     router: bool
+    lives_with: str = ""
 
     def address(self, network: str | None = None) -> str:
         """The host's address in `network`, or its only one."""
@@ -74,9 +81,13 @@ class Topology:
 
     @property
     def router(self) -> Host:
-        """The only router of this topology."""
-        (router,) = (host for host in self.hosts if host.router)
+        """The only router of this topology; ValueError where there is none, or more."""
+        (router,) = self.routers
         return router
+
+    @property
+    def routers(self) -> tuple[Host, ...]:
+        return tuple(host for host in self.hosts if host.router)
 
     @classmethod
     def from_compose(cls, config: Mapping[str, Any]) -> Topology:
@@ -85,22 +96,27 @@ class Topology:
             hosts, taps = [], []
             services: Mapping[str, Any] = config["services"]
             for name, service in services.items():
-                if "network_mode" not in service:
-                    pairs = tuple((net, spec["ipv4_address"]) for net, spec in service["networks"].items())
-                    hosts.append(Host(name, pairs, router=len(pairs) > 1))
+                if not service.get("network_mode", "").startswith("service:"):
+                    attached = service.get("networks") or {}
+                    pairs = tuple((net, spec["ipv4_address"]) for net, spec in attached.items())
+                    hosts.append(Host(name, pairs, router="OUTSIDE" in (service.get("environment") or {})))
             for name, service in services.items():
-                if "network_mode" in service:
-                    owner = service["network_mode"].removeprefix("service:")
-                    address = service["environment"]["TAP_ADDRESS"]
-                    pairs = _named(tuple(hosts), owner, "host").interfaces
-                    (network,) = (net for net, own in pairs if own == address)
-                    taps.append(Tap(name.removesuffix("-tap"), name, owner, network))
+                if service.get("network_mode", "").startswith("service:"):
+                    owner = _named(tuple(hosts), service["network_mode"].removeprefix("service:"), "host")
+                    address = (service.get("environment") or {}).get("TAP_ADDRESS")
+                    if address is None:
+                        hosts.append(Host(name, owner.interfaces, router=False, lives_with=owner.name))
+                        continue
+                    (network,) = (net for net, own in owner.interfaces if own == address)
+                    taps.append(Tap(name.removesuffix("-tap"), name, owner.name, network))
             networks = [
                 Network(name, spec["ipam"]["config"][0]["subnet"], spec["ipam"]["config"][0]["gateway"])
-                for name, spec in config["networks"].items()
+                for name, spec in (config.get("networks") or {}).items()
             ]
+            if not hosts or "fourtuple.project" not in (services[hosts[0].name].get("labels") or {}):
+                raise KeyError("fourtuple.project")
             return cls(config["name"], tuple(hosts), tuple(networks), tuple(taps))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise UsageError(f"this is not the resolved compose file of a lab: {error!r} is missing or wrong") from None
 
 

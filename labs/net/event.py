@@ -49,7 +49,7 @@ class Event:
     @property
     def payload(self) -> bytes:
         """What recv() or recvfrom() returned."""
-        data = self.result[0] if isinstance(self.result, list) else self.result
+        data = self.result[0] if isinstance(self.result, list) and self.result else self.result
         return str(data).encode("latin-1", "replace")
 
     def to_json(self) -> str:
@@ -67,8 +67,11 @@ class Event:
             for end in ("local", "remote"):
                 fields[end] = Endpoint.parse(fields[end]) if fields[end] else None
             fields["args"] = tuple(fields["args"])
-            return cls(**fields)
-        except (KeyError, TypeError, AttributeError) as error:
+            made = cls(**fields)
+            if not (isinstance(made.socket, str) and isinstance(made.call, str) and isinstance(made.host, str)):
+                raise TypeError("its words are not text")
+            return made
+        except (LookupError, TypeError, AttributeError) as error:
             raise ValueError(f"not an event: {line[:80]!r} ({error})") from None
 
 

@@ -14,7 +14,7 @@ _ROUTING = """\
 table ip fourtuple {{
   chain forward {{
     type filter hook forward priority filter; policy accept;
-    ct state invalid counter drop
+    ct state established,related counter
   }}
 }}
 """

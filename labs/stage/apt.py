@@ -6,14 +6,14 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..kit.errors import SetupError
+from .progress import Progress
 
-Tell = Callable[[str], None]
 _QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
 
 
@@ -32,14 +32,14 @@ def usable() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def install(packages: list[str], purpose: str, tell: Tell) -> None:
+def install(packages: list[str], purpose: str, tell: Progress) -> None:
     """Install packages. SetupError when this is not a Debian or Ubuntu where we are root, or apt fails."""
     if not usable():
         raise SetupError(
             f"{' and '.join(packages)} was wanted {purpose}, and this is not a Debian or Ubuntu machine with root",
             f"Install {' and '.join(packages)} by your own means, or run `invoke setup` as root.",
         )
-    tell(f"installing {' '.join(packages)} {purpose}")
+    tell.announce(f"installing {' '.join(packages)} {purpose}")
     for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
         if end := run_showing(["apt-get", *words], tell, os.environ | _QUIET):
             raise SetupError(f"`apt-get {' '.join(words)}` failed: {end}", "Is the package mirror reachable?")
@@ -102,7 +102,7 @@ def newer_suite(suite: str) -> Iterator[tuple[Path, list[str]]]:
         yield place, [f"-o{name}={value}" for name, value in settings.items()]
 
 
-def run_showing(argv: list[str], tell: Tell, environment: Mapping[str, str], cwd: Path | None = None) -> str:
+def run_showing(argv: list[str], tell: Progress, environment: Mapping[str, str], cwd: Path | None = None) -> str:
     """Run a program and show its last line as it works; returns the end of what it said if it failed, else nothing."""
     with subprocess.Popen(
         argv,
@@ -119,5 +119,5 @@ def run_showing(argv: list[str], tell: Tell, environment: Mapping[str, str], cwd
         for line in process.stdout:
             if words := line.strip():
                 said = [*said[-4:], words]
-                tell(words[:100])
+                tell.note(words[:100])
     return "" if process.returncode == 0 else " / ".join(said[-2:]) or f"exit code {process.returncode}"

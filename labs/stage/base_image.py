@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from docker.errors import APIError, NotFound
@@ -18,22 +17,22 @@ from requests.exceptions import RequestException
 from ..kit.errors import SetupError
 from . import apt
 from .engine import Engine
+from .progress import Progress
 
 PULLED = "debian:bookworm-slim"
 PACKAGES = Path(__file__).resolve().parents[2] / "images" / "packages.txt"
 _UNREAD = ("man", "locale", "doc", "info", "completions")  # of /usr/share: nobody reads it in a container
 _MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"  # without it a whole perl comes in to do the same
-Tell = Callable[[str], None]
 
 
-def ensure(engine: Engine, tell: Tell) -> str:
+def ensure(engine: Engine, tell: Progress) -> str:
     """The name of a base image that is on the engine now. SetupError when there is no way to have one."""
     if _present(engine, PULLED):
         return PULLED
     bootstrapped = f"fourtuple/base:{_recipe_hash()}"
     if _present(engine, bootstrapped):
         return bootstrapped
-    tell(f"pulling {PULLED}")
+    tell.announce(f"pulling {PULLED}")
     try:
         repository, _, tag = PULLED.partition(":")
         for line in engine.api.pull(repository, tag=tag, stream=True, decode=True):
@@ -41,15 +40,15 @@ def ensure(engine: Engine, tell: Tell) -> str:
                 raise APIError(line["error"])
         return PULLED
     except (APIError, RequestException, OSError):
-        tell("no image registry answers: bootstrapping the same system from packages")
+        tell.announce("no image registry answers: bootstrapping the same system from packages")
     tar = bootstrap(tell)
     repository, _, tag = bootstrapped.partition(":")
-    tell("importing the base image")
+    tell.note("importing the base image")
     engine.api.import_image_from_file(str(tar), repository=repository, tag=tag)
     return bootstrapped
 
 
-def bootstrap(tell: Tell) -> Path:
+def bootstrap(tell: Progress) -> Path:
     """A root file system as a tar, from the cache or made with mmdebstrap. SetupError when it cannot be made."""
     tar = cache() / f"base-{_recipe_hash()}.tar"
     if tar.exists():

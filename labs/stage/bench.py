@@ -11,7 +11,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,10 +21,10 @@ from ..kit.errors import SetupError
 from . import images, ownership
 from .engine import Engine, connect
 from .ownership import HANDS
+from .progress import Progress
 from .recordings import HOME
+from .signals import undisturbed
 from .stage import Stage, new_run
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Figures:
         return asdict(self)
 
 
-def measure(runs: int, tell: Tell) -> Figures:
+def measure(runs: int, tell: Progress) -> Figures:
     """Measure `runs` times each, in turn, after one warm-up."""
     engine = connect()
     image = images.ensure(engine, tell)
@@ -55,7 +54,7 @@ def measure(runs: int, tell: Tell) -> Figures:
     floors: list[dict[str, float]] = []
     with TemporaryDirectory(prefix="fourtuple-bench-") as out:
         for number in range(runs + 1):
-            tell(f"run {number} of {runs}")
+            tell.note(f"run {number} of {runs}")
             whole, said = _timed("lab", "nat", "--json", "--out", out)
             bare = blueprint.play()
             judged, _ = _timed("judge", str(HOME / "nat-masquerade"), "--json")
@@ -124,7 +123,9 @@ class Blueprint:
                 list(hands.map(start, hosts))
                 seconds["start"] = -began + (began := time.perf_counter())
             finally:
-                ownership.remove(self._engine, run)
+                with undisturbed():
+                    hands.shutdown(cancel_futures=True)
+                    ownership.remove(self._engine, run)
             seconds["remove"] = time.perf_counter() - began
         return seconds
 

@@ -6,17 +6,14 @@ Exit codes as diff(1): 0 every claim holds, 1 one does not, 2 it cannot be told 
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from ..kit.errors import LabError
-
-_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from . import signals
 
 
 def command(body: Callable[..., int | None]) -> Callable[..., None]:
@@ -27,9 +24,7 @@ def command(body: Callable[..., int | None]) -> Callable[..., None]:
 
     @wraps(body)
     def guarded(*args: Any, **kwargs: Any) -> None:
-        for number in _ENDINGS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a script's background job
-                signal.signal(number, _interrupt)
+        signals.interrupt_on_any()
         if code := _run(body, *args, **kwargs):
             sys.exit(code)
 
@@ -42,19 +37,12 @@ def _run(body: Callable[..., int | None], *args: Any, **kwargs: Any) -> int:
     except LabError as error:
         return _complain(error.message, error.hint)
     except KeyboardInterrupt:
-        _complain("interrupted; nothing of this run is left")
+        _complain("interrupted")
         return 130
     except OSError as error:
-        if not type(error).__module__.startswith(("docker", "requests")):
-            raise
-        return _complain(f"the engine refused: {getattr(error, 'explanation', None) or error}", "See its own log.")
-
-
-def _interrupt(*_: int | FrameType | None) -> None:
-    """The first one ends the task; whatever follows must not end the clearing away, which is bounded."""
-    for number in _ENDINGS:
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
+        if type(error).__module__.startswith(("docker", "requests")):
+            return _complain(f"the engine refused: {getattr(error, 'explanation', None) or error}", "See its own log.")
+        return _complain(f"the system refused: {error.strerror or error}{f': {error.filename}' * bool(error.filename)}")
 
 
 def _complain(message: str, hint: str = "") -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -17,8 +18,10 @@ from typing import Any
 
 from ..kit.errors import SetupError
 from .engine import Engine
+from .signals import undisturbed
 
 FILES = Path(__file__).resolve().parents[2] / "compose"
+PATIENCE = 5.0  # seconds an interrupted Compose may go on creating
 INSTANCES = range(1, 256)  # 0 is for `docker compose up` by hand
 _TAKEN = "pool overlaps"  # what every engine says when somebody else was faster
 
@@ -95,7 +98,7 @@ def _compose(call: Call, *words: str) -> str:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | dict(call.variables),
+            env=_environment() | dict(call.variables),
             start_new_session=True,
         )
     except FileNotFoundError:
@@ -103,11 +106,26 @@ def _compose(call: Call, *words: str) -> str:
     try:
         output, errors = process.communicate()
     except BaseException:
-        process.communicate(timeout=8)
+        with undisturbed():
+            _let_finish(process)
         raise
     if process.returncode == 0:
         return output
     raise _explained(errors)
+
+
+def _environment() -> dict[str, str]:
+    """This process's own, without Compose's variables: COMPOSE_PROJECT_NAME would put two labs into one project."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_")}
+
+
+def _let_finish(process: subprocess.Popen[str]) -> None:
+    """Wait for what it is creating, so that it can be removed; a Compose that does not end is ended."""
+    try:
+        process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def _explained(errors: str) -> SetupError:

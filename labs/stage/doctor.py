@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from ..kit.errors import LabError
@@ -10,10 +10,9 @@ from ..kit.packet import marked
 from ..net.endpoint import Protocol
 from . import compose, images
 from .engine import Engine, connect
+from .progress import Progress
 from .scene import LiveScene, Node
 from .stage import Stage, new_run
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +32,9 @@ class Finding:
         return asdict(self)
 
 
-def examine(tell: Tell) -> Iterator[Finding]:
+def examine(tell: Progress) -> Iterator[Finding]:
     """Look at everything, each thing as soon as what it stands on is there."""
-    tell("asking the engine")
+    tell.note("asking the engine")
     try:
         engine = connect()
     except LabError as error:
@@ -48,7 +47,7 @@ def examine(tell: Tell) -> Iterator[Finding]:
     image = _image(engine)
     yield image
     if image.ok:
-        tell("sending a frame through a router")
+        tell.note("sending a frame through a router")
         yield from _living(engine)
 
 
@@ -77,7 +76,7 @@ def _subnet(engine: Engine) -> Finding:
 
 def _image(engine: Engine) -> Finding:
     wanted, have = images.content_hash(), images.found(engine)
-    if have == wanted:
+    if images.present(engine, wanted):
         return Finding("image", True, f"{images.NAME}:{wanted} is of this checkout")
     found = f"the image on the engine is {have}, this checkout is {wanted}" if have else "it is not built yet"
     return Finding("image", False, found, "Run `invoke images`; `invoke lab` does it too.")

@@ -15,6 +15,10 @@ from ..kit.errors import SetupError
 OLDEST = (1, 41)  # Engine 20.10
 
 
+class NoEngine(SetupError):
+    """Nothing answers where an engine was looked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """A connection to an engine that is new enough, and what it said of itself."""
@@ -36,8 +40,14 @@ def connect() -> Engine:
     try:
         api, place = _client()
     except (DockerException, RequestException, OSError) as error:
-        raise SetupError(
-            f"no Docker engine answers{_place()}: {_short(error)}",
+        why = _short(error)
+        if why == "permission denied":
+            raise SetupError(
+                f"this user may not talk to the Docker engine{_place()}: {why}",
+                "Join the group `docker` and log in again, or run as root.",
+            ) from None
+        raise NoEngine(
+            f"no Docker engine answers{_place()}: {why}",
             "Start it, or run `invoke setup` as root on Debian or Ubuntu; `invoke doctor` says more.",
         ) from None
     said = api.version()
@@ -61,6 +71,14 @@ def _client() -> tuple[docker.APIClient, str]:
         raise DockerException(f"there is no Docker context called {os.environ.get('DOCKER_CONTEXT')!r}")
     api = docker.APIClient(version="auto", timeout=60, base_url=context.Host, tls=context.TLSConfig or False)
     return api, str(context.Host)
+
+
+def is_elsewhere() -> bool:
+    """Was a particular engine chosen, by DOCKER_HOST, DOCKER_CONTEXT or `docker context use`?"""
+    if os.environ.get("DOCKER_HOST") or os.environ.get("DOCKER_CONTEXT"):
+        return True
+    current = ContextAPI.get_current_context()
+    return current is not None and current.Name != "default"
 
 
 def _place() -> str:

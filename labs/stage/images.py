@@ -12,8 +12,8 @@ from docker.errors import APIError, NotFound
 
 from ..kit.errors import SetupError
 from . import base_image
-from .base_image import Tell
 from .engine import Engine
+from .progress import Progress
 
 NAME = "fourtuple/node"
 CONTENT = "fourtuple.content"
@@ -46,25 +46,33 @@ def found(engine: Engine) -> str | None:
     return str(labels.get(CONTENT, "of unknown content"))
 
 
-def ensure(engine: Engine, tell: Tell) -> str:
+def present(engine: Engine, tag: str) -> bool:
+    """Is the image with that tag on the engine?"""
+    try:
+        engine.api.inspect_image(f"{NAME}:{tag}")
+    except NotFound:
+        return False
+    return True
+
+
+def ensure(engine: Engine, tell: Progress) -> str:
     """The tag of the image that matches this checkout; built when it is missing, and the user is told why."""
     wanted = content_hash()
-    try:
-        engine.api.inspect_image(f"{NAME}:{wanted}")
-        return wanted
-    except NotFound:
-        pass
     have = found(engine)
+    if present(engine, wanted):
+        if have != wanted:  # by hand, Compose runs what is called latest
+            engine.api.tag(f"{NAME}:{wanted}", NAME, "latest")
+        return wanted
     why = f"the image ({have}) is not of this checkout ({wanted})" if have else "the lab's image is not built yet"
-    tell(f"{why}: building it")
+    tell.announce(f"{why}: building it")
     return build(engine, tell)
 
 
-def build(engine: Engine, tell: Tell) -> str:
+def build(engine: Engine, tell: Progress) -> str:
     """Build the image; returns its tag. SetupError, with the builder's last words, when that fails."""
     wanted = content_hash()
     base = base_image.ensure(engine, tell)
-    tell(f"building {NAME} on {base}")
+    tell.note(f"building {NAME} on {base}")
     last = ""
     try:
         for line in engine.api.build(
@@ -81,7 +89,7 @@ def build(engine: Engine, tell: Tell) -> str:
             if "error" in line:
                 raise SetupError(f"the image could not be built: {line['error'].strip()} ({last})")
             last = str(line.get("stream", "")).strip() or last
-            tell(last[:100])
+            tell.note(last[:100])
     except APIError as error:
         raise SetupError(f"the image could not be built: {error.explanation}") from None
     engine.api.tag(f"{NAME}:{wanted}", NAME, "latest")

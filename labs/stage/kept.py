@@ -36,7 +36,7 @@ def bring_up(session: Session) -> Stage:
 
 def labs(engine: Engine) -> list[Belongings]:
     """Every lab on the engine that was left up."""
-    return [mine for mine in ownership.inventory(engine) if mine.owner == ownership.KEPT]
+    return [mine for mine in ownership.inventory(engine) if mine.kept]
 
 
 def end(engine: Engine, instance: str) -> list[Belongings]:

@@ -37,25 +37,23 @@ def listen(request: Request, file: str, wireshark: bool) -> None:
     print("+", *argv, *end, file=sys.stderr, flush=True)  # noqa: T201
     if not file and not wireshark:
         os.execvp(argv[0], argv)  # noqa: S606
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as source:
-        if wireshark:
+    if file:
+        _into(file, argv)
+    else:
+        with subprocess.Popen(argv, stdout=subprocess.PIPE) as source:
             subprocess.run(["wireshark", "-k", "-i", "-"], stdin=source.stdout, check=False)
             source.send_signal(signal.SIGINT)
-        else:
-            _into(file, source)
 
 
-def _into(file: str, source: subprocess.Popen[bytes]) -> None:
-    assert source.stdout is not None
+def _into(file: str, argv: list[str]) -> None:
+    """Write straight into the file; tcpdump flushes and ends when it is told to."""
     try:
-        with open(file, "wb") as out:
+        with open(file, "wb") as out, subprocess.Popen(argv, stdout=out) as source:
             try:
-                shutil.copyfileobj(source.stdout, out, 1)
+                source.wait()
             except KeyboardInterrupt:
-                source.send_signal(signal.SIGINT)  # from a terminal it has had one; tcpdump flushes and ends
-                shutil.copyfileobj(source.stdout, out)
+                source.send_signal(signal.SIGINT)  # from a terminal it has had one
     except OSError as error:
-        source.send_signal(signal.SIGINT)
         raise UsageError(f"the capture cannot be written to {file}: {error.strerror}") from None
 
 
@@ -71,7 +69,7 @@ def command(request: Request, terminal: bool) -> list[str]:
         *("docker", "run", "--rm", "--pull", "never", *(("-t",) if terminal else ())),
         *("--network", f"container:{listened.id[:12]}", "--read-only", "--cap-drop", "ALL", *caps),
         *("--security-opt", "no-new-privileges", "--label", f"{ownership.PROJECT}=fourtuple"),
-        *("--label", f"{ownership.RUN}={router.lab.run}", "--label", f"{ownership.OWNER}={ownership.KEPT}"),
+        *("--label", f"{ownership.RUN}={router.lab.run}", "--label", f"{ownership.OWNER}={router.lab.owner}"),
         *("-e", f"TAP_ADDRESS={address}", f"{NAME}:{request.image}", "python3", "-S", "-m", "labs.agents.tap"),
     ]
 

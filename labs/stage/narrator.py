@@ -25,6 +25,7 @@ class Narrator:
         width = None if sys.stdout.isatty() else _WIDE
         self._out = Console(quiet=quiet, highlight=False, width=width, soft_wrap=False)
         self._err = Console(stderr=True, quiet=not sys.stderr.isatty(), highlight=False)
+        self._err_always = Console(stderr=True, highlight=False)
         self._status: Status | None = None
 
     @contextmanager
@@ -41,6 +42,10 @@ class Narrator:
         """The latest word of something that takes a while."""
         if self._status:
             self._status.update(page.plain(text))
+
+    def announce(self, text: str) -> None:
+        """A line that stays, beside what programs read."""
+        self._err_always.print(page.plain(text))
 
     def say(self, text: str) -> None:
         """A line that stays."""

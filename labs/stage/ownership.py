@@ -7,18 +7,19 @@ machine (left alone), or `kept`: brought up to stay until `invoke down`.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from docker.errors import APIError, NotFound
+from docker.errors import APIError
+from requests.exceptions import RequestException
 
 from ..kit.errors import SetupError
 from .engine import Engine
@@ -26,7 +27,8 @@ from .engine import Engine
 PROJECT, LAB, INSTANCE, RUN, OWNER = (
     f"fourtuple.{word}" for word in ("project", "lab", "instance", "run", "owner")
 )  # fmt: skip
-KEPT = "kept"
+KEPT = "kept "  # an owner that begins so wants its lab to stay
+PATIENCE = 10.0  # seconds a removal may take
 HANDS = 8  # parallel calls to the engine; more do not help on two cores
 
 
@@ -40,6 +42,12 @@ class Belongings:
     instance: str
     containers: tuple[str, ...]
     networks: tuple[str, ...]
+    half_built: bool
+
+    @property
+    def kept(self) -> bool:
+        """Was it brought up to stay?"""
+        return f"{self.owner} ".startswith(KEPT)
 
     def as_dict(self) -> dict[str, str]:
         """For programs."""
@@ -47,23 +55,40 @@ class Belongings:
 
 
 def owner_of_this_process() -> str:
-    """`host/pid/birth`: a later process with the same pid has another birth."""
-    return f"{socket.gethostname()}/{os.getpid()}/{_birth(os.getpid())}"
+    """`machine/pid/birth`: a later process with the same pid has another birth."""
+    return f"{_machine()}/{os.getpid()}/{_birth(os.getpid())}"
 
 
 def is_dead(owner: str) -> bool:
     """True only where that can be known: the owner was a process of this machine and is not running."""
-    host, _, rest = owner.partition("/")
+    machine, _, rest = owner.partition("/")
     pid, _, birth = rest.partition("/")
-    return host == socket.gethostname() and pid.isdecimal() and _birth(int(pid)) != birth
+    if machine != _machine() or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return _birth(int(pid)) not in ("", birth)  # "": it is there, and may not be looked at
+
+
+def _machine() -> str:
+    """Host name, boot and pid namespace: where one of them differs, a pid means somebody else."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    namespace = Path("/proc/self/ns/pid")
+    where = [socket.gethostname()]
+    with suppress(OSError):
+        where += [boot.read_text()[:8], str(namespace.stat().st_ino)]
+    return "+".join(where)
 
 
 def _birth(pid: int) -> str:
-    """When a process began, in the kernel's own count; empty when there is no such process."""
-    stat = Path(f"/proc/{pid}/stat")
-    if stat.parent.parent.joinpath("self").exists():
+    """When a process began, in the system's own count; empty when that cannot be seen."""
+    if Path("/proc/self/stat").exists():
         try:
-            return stat.read_text().rpartition(")")[2].split()[19]
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
         except (OSError, IndexError):
             return ""
     asked = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
@@ -90,6 +115,7 @@ def inventory(engine: Engine, run: str | None = None) -> list[Belongings]:
             labels[name].get(INSTANCE, ""),
             tuple(mine[0]),
             tuple(mine[1]),
+            any(it["State"] == "created" for it in containers if it["Id"] in mine[0]),
         )
         for name, mine in sorted(found.items())
     ]
@@ -98,36 +124,35 @@ def inventory(engine: Engine, run: str | None = None) -> list[Belongings]:
 def remove(engine: Engine, run: str) -> int:
     """Remove everything of one run; returns how many objects went. SetupError when the engine will not let go.
 
-    Asked again until nothing is left: what was being created when the run was interrupted may still appear.
+    Asked again until nothing is left: what was being created when the run was interrupted may still appear, and
+    somebody else may be removing the same.
     """
-    gone = 0
-    for _ in range(5):
-        mine = inventory(engine, run)
-        if not mine:
-            return gone
+    gone, deadline = 0, time.monotonic() + PATIENCE
+    while mine := inventory(engine, run):
         with ThreadPoolExecutor(HANDS) as hands:
-            for things, call in ((mine[0].containers, _remove_container), (mine[0].networks, _remove_network)):
-                gone += sum(hands.map(lambda thing, call=call: call(engine.api, thing), things))
-    raise SetupError(f"the engine does not remove everything of run {run}", "Try `invoke sweep`; see the engine's log.")
+            gone += sum(hands.map(lambda it: _remove_container(engine.api, it), mine[0].containers))
+            gone += sum(hands.map(lambda it: _tolerant(engine.api.remove_network, it), mine[0].networks))
+        if time.monotonic() > deadline:
+            raise SetupError(f"the engine does not remove everything of run {run}", "Try `invoke sweep`; see its log.")
+    return gone
 
 
-def _remove_container(api: Any, name: str) -> bool:
-    return _tolerant(lambda: api.remove_container(name, force=True, v=True))
-
-
-def _remove_network(api: Any, name: str) -> bool:
-    return _tolerant(lambda: api.remove_network(name))
-
-
-def _tolerant(call: Callable[[], None]) -> bool:
-    """Make a removal; one that somebody else is making, or that must wait for another, is not an error."""
-    try:
-        call()
+def _remove_container(api: Any, identity: str) -> bool:
+    """Remove a container; where somebody else is at it, wait until they are done."""
+    if _tolerant(api.remove_container, identity, force=True, v=True):
         return True
-    except NotFound:
-        return False
+    with suppress(APIError, RequestException):
+        api.wait(identity, condition="removed", timeout=PATIENCE)
+    return False
+
+
+def _tolerant(call: Callable[..., None], identity: str, **how: bool) -> bool:
+    """Make a removal; one that somebody else makes, or that must wait for another, is not an error."""
+    try:
+        call(identity, **how)
+        return True
     except APIError as error:
-        if error.status_code in (403, 409):
+        if error.status_code in (403, 404, 409):
             return False
         raise
 
@@ -138,32 +163,28 @@ def sweep(engine: Engine, everything: bool = False) -> list[Belongings]:
     `everything` also takes labs that were left up and those of other machines, never those of a living process here.
     """
     found = inventory(engine)
-    gone = [mine for mine in found if is_dead(mine.owner) or (everything and not _is_alive(mine.owner))]
+    gone = [mine for mine in found if _is_abandoned(mine) or (everything and not _is_alive(mine.owner))]
     for mine in gone:
         remove(engine, mine.run)
     return gone
 
 
+def _is_abandoned(mine: Belongings) -> bool:
+    """Nobody will come back for it: its process is dead, and it was not to stay or had not come up yet."""
+    if mine.kept:
+        return mine.half_built and is_dead(mine.owner.removeprefix(KEPT))
+    return is_dead(mine.owner)
+
+
 def _is_alive(owner: str) -> bool:
-    return owner.partition("/")[0] == socket.gethostname() and "/" in owner and not is_dead(owner)
+    return owner.partition("/")[0] == _machine() and not is_dead(owner)
 
 
-def why_left(owner: str) -> str:
+def why_left(mine: Belongings) -> str:
     """Why a run was not swept."""
-    if owner == KEPT:
+    if mine.kept:
         return "it was left up on purpose; `invoke down` ends it"
-    if _is_alive(owner):
+    if _is_alive(mine.owner):
         return "it is running"
-    machine = owner.partition("/")[0] or "an unknown machine"
+    machine = mine.owner.partition("/")[0].partition("+")[0] or "an unknown machine"
     return f"it belongs to {machine}; `invoke sweep --everything` takes it"
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """While this lasts, Ctrl-C and SIGTERM wait: clearing away is bounded and must end."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

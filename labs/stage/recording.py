@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..kit import rundir
 from ..kit.errors import SetupError
 from ..net.event import Event
+from .ownership import is_dead, owner_of_this_process
+
+_OWNER = "owner"
 
 
 class Recording:
@@ -20,7 +24,9 @@ class Recording:
         self.path = path
         self.part = path.with_name(path.name + ".part")
         try:
+            _clear_dead(path.parent)
             (self.part / rundir.LOGS).mkdir(parents=True)
+            (self.part / _OWNER).write_text(owner_of_this_process())
             self._events = (self.part / rundir.EVENTS).open("w")
         except OSError as error:
             raise SetupError(
@@ -39,9 +45,14 @@ class Recording:
         """Keep a file of the directory."""
         self._write(lambda: (self.part / name).write_text(text))
 
+    def file(self, name: str, writer: Callable[[Path], None]) -> None:
+        """Let somebody write a file of the directory."""
+        self._write(lambda: writer(self.part / name))
+
     def seal(self, meta: Mapping[str, Any]) -> Path:
         """Write the seal, last of all, and give the directory its name."""
         self._write(self._events.close)
+        self._write((self.part / _OWNER).unlink)
         files = {str(p.relative_to(self.part)): p.stat().st_size for p in sorted(self.part.rglob("*")) if p.is_file()}
         self.text(rundir.META, json.dumps({"fourtuple": rundir.FORMAT, **meta, "files": files}, indent=1) + "\n")
         self._write(lambda: self.part.rename(self.path))
@@ -49,10 +60,11 @@ class Recording:
 
     def discard(self) -> None:
         """Leave nothing behind of a run that did not end well."""
-        self._events.close()
+        with suppress(OSError):  # a full disk refuses what was not flushed yet
+            self._events.close()
         shutil.rmtree(self.part, ignore_errors=True)
 
-    def _write(self, write: Any) -> None:
+    def _write(self, write: Callable[[], object]) -> None:
         try:
             write()
         except OSError as error:
@@ -60,3 +72,11 @@ class Recording:
                 f"the run directory {self.path} cannot be written: {error.strerror}",
                 "Free some space, or choose another place with --out DIR.",
             ) from None
+
+
+def _clear_dead(place: Path) -> None:
+    """Remove what runs were writing here when they were killed."""
+    for part in place.glob("*.part"):
+        owner = part / _OWNER
+        if owner.is_file() and is_dead(owner.read_text()):
+            shutil.rmtree(part, ignore_errors=True)

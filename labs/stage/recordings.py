@@ -6,17 +6,23 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ..kit.lab import Lab
 from . import run
 from .session import Session
 
 HOME = Path(__file__).resolve().parents[2] / "tests" / "recordings"
 
 
+def name(lab: Lab, nat: str) -> str:
+    """What the recording of a lab with a NAT is called; a lab with one behaviour only gives it its own name."""
+    return f"{lab.name}-{nat}" if len(lab.nats) > 1 else lab.name
+
+
 def record(session: Session) -> Path:
     """Run the lab and put the run where the tests find it, in place of the one before; returns where."""
-    place = HOME / f"{session.lab.name}-{session.nat.name}"
+    place = HOME / name(session.lab, session.nat.name)
     with TemporaryDirectory(prefix="fourtuple-") as scratch:
-        ran = run.run(session.engine, session.lab, session.nat, session.image, Path(scratch), run.Audience())
+        ran = run.run(session, Path(scratch), run.Audience())
         ran.removal()
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(ran.path, place)

@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from ..kit import pcapng, rundir
-from ..kit.errors import DriveError
 from ..kit.lab import Lab, Step
 from ..kit.topology import Topology
-from ..net.behaviour import NatBehaviour
-from . import ownership
-from .engine import Engine
 from .recording import Recording
 from .scene import LiveScene, Node
+from .session import Session
+from .signals import undisturbed
 from .stage import Stage, new_run
 from .taps import LiveTap
 
@@ -38,7 +36,6 @@ class Audience:
 
     topology: Callable[[Topology], None] = lambda _: None
     step: Callable[[Step], None] = lambda _: None
-    note: Callable[[str], None] = lambda _: None
 
 
 @dataclass(slots=True)
@@ -78,52 +75,45 @@ class Ran:
     path: Path
     clock: Clock
     instance: int
-    removal: Callable[[], float]
+    removal: Callable[[], None]
 
 
-def run(
-    engine: Engine,
-    lab: Lab,
-    nat: NatBehaviour,
-    image: str,
-    out: Path,
-    audience: Audience,
-    keep: bool = False,
-) -> Ran:
+def run(session: Session, out: Path, audience: Audience, keep: bool = False, full: bool = False) -> Ran:
     """Bring the lab up, play its steps, record, take it down. Raises SetupError or DriveError, with nothing left.
 
-    The removal begins when the last packet is recorded and goes on while the caller judges; call `removal` to wait.
+    A step that does not go as written ends the play, not the run: its evidence is sealed like any other. The removal
+    begins when the last packet is recorded and goes on while the caller judges; call `removal` to wait.
     """
     clock = Clock()
-    name = new_run()
+    lab, name = session.lab, new_run()
     recording = Recording(out / lab.name / name)
-    stage = Stage(engine, lab.compose, name, nat.name, image, keep)
+    stage = Stage(session.engine, lab.compose, name, session.nat.name, session.image, keep)
+    removal: Callable[[], None] = stage.remove
     try:
-        meta = _play(stage, lab, nat, recording, audience, clock)
-        removal = _remove_meanwhile(stage) if not keep else lambda: 0.0
-    except BaseException:
-        with ownership.undisturbed():
-            recording.discard()
-            stage.remove()
-        raise
-    try:
+        meta = _play(stage, session, recording, audience, clock, full)
+        if not keep:
+            removal = _remove_meanwhile(stage)
         topology = stage.topology
-        pcapng.merge(
-            topology, {t.name: recording.capture(t.name) for t in topology.taps}, recording.part / rundir.MERGED
-        )
+        captures = {tap.name: recording.capture(tap.name) for tap in topology.taps}
+        recording.file(rundir.MERGED, lambda target: pcapng.merge(topology, captures, target))
         clock.lap("record")
         path = recording.seal({"lab": lab.name, "title": lab.title, "run": name, **meta, "seconds": clock.parts})
     except BaseException:
-        removal()
-        recording.discard()
+        with undisturbed():
+            try:
+                removal()
+                stage.remove()
+            finally:
+                recording.discard()
         raise
-    return Ran(path, clock, stage.instance, removal)
+    return Ran(path, clock, stage.instance, _nothing if keep else removal)
 
 
 def _play(
-    stage: Stage, lab: Lab, nat: NatBehaviour, recording: Recording, audience: Audience, clock: Clock
+    stage: Stage, session: Session, recording: Recording, audience: Audience, clock: Clock, full: bool
 ) -> dict[str, Any]:
     """Everything that needs the containers; returns what the seal says of it."""
+    lab = session.lab
     stage.build()
     clock.lap("create")
     stage.attach()
@@ -138,25 +128,19 @@ def _play(
     clock.lap("start")
     nodes = stage.nodes()
     audience.topology(topology)
-    router = nodes[topology.router.name]
-    before = _table(router)
+    routers = [nodes[router.name] for router in topology.routers]
+    before = [_table(router) for router in routers]
     for tap in taps:
         tap.ready()
     clock.lap("ready")
-    scene = LiveScene(topology, nodes, recording.event)
-    for step in lab.steps:
-        audience.step(step)
-        scene.step = step.name
-        try:
-            step.play(scene)
-        except OSError as error:
-            raise DriveError(f"the step {step.name} did not go as written: {error}") from None
+    ended = _steps(lab, LiveScene(topology, nodes, recording.event, full), audience)
     clock.lap("drive")
-    for tap in taps:
-        tap.settled()
-    with ThreadPoolExecutor(len(taps)) as hands:  # while tcpdump ends, the router is asked
-        counts = hands.map(lambda tap: tap.stop(stage.engine), taps)
-        meta = _witnesses(stage, router, before) | {"nat": nat.name}
+    if not ended:
+        for tap in taps:
+            tap.settled()
+    with ThreadPoolExecutor(len(taps) + 1) as hands:  # while tcpdump ends, the routers are asked
+        counts = hands.map(lambda tap: tap.stop(stage.engine, whole=not ended), taps)
+        meta = _witnesses(stage, routers, before) | {"nat": session.nat.name, "full": full, "ended": ended}
         meta["taps"] = dict(zip((tap.name for tap in taps), counts, strict=True))
     for name, log in [(n.host, n.log) for n in nodes.values()] + [(f"{t.name}-tap", t.log) for t in taps]:
         recording.text(f"{rundir.LOGS}/{name}.log", log)
@@ -165,41 +149,52 @@ def _play(
     return meta
 
 
-def _witnesses(stage: Stage, router: Node, before: str) -> dict[str, Any]:
+def _steps(lab: Lab, scene: LiveScene, audience: Audience) -> str:
+    """Play the steps; returns why they ended early, or nothing."""
+    for step in lab.steps:
+        audience.step(step)
+        scene.step = step.name
+        try:
+            step.play(scene)
+        except OSError as error:
+            return f"the step {step.name} did not go as written: {error}"
+    return ""
+
+
+def _witnesses(stage: Stage, routers: list[Node], before: list[str]) -> dict[str, Any]:
     """What the kernel and the engine say of the run."""
     engine = stage.engine
-    return {
+    said: dict[str, Any] = {
         "kernel": engine.kernel,
         "engine": {"version": engine.version, "api": engine.api_version},
         "images": {name: spec["image"] for name, spec in sorted(stage.config["services"].items())},
-        "rules": router.run("nft", "list", "ruleset"),
-        "conntrack": {"before": before, "after": _table(router)},
-        "sysctls": router.run("sysctl", "-e", *SYSCTLS),
-        "addresses": router.run("ip", "-br", "addr"),
+        "conntrack": {"before": None, "after": None},
     }
+    for router, table in zip(routers, before, strict=True):
+        said["rules"] = router.run("nft", "list", "ruleset")
+        said["conntrack"] = {"before": table, "after": _table(router)}
+        said["sysctls"] = router.run("sysctl", "-e", *SYSCTLS)
+        said["addresses"] = router.run("ip", "-br", "addr")
+    return said
 
 
 def _table(router: Node) -> str:
     return router.run("conntrack", "-L")
 
 
-def _remove_meanwhile(stage: Stage) -> Callable[[], float]:
-    """Begin removing in the background; returns how to wait for it: the seconds it took, or its error."""
+def _nothing() -> None:
+    """Nothing is removed: the lab was to be left up."""
+
+
+def _remove_meanwhile(stage: Stage) -> Callable[[], None]:
+    """Begin removing in the background; returns how to wait for it, which raises what went wrong."""
     hand = ThreadPoolExecutor(1)
-    began = time.perf_counter()
+    removing: Future[None] = hand.submit(stage.remove)
 
-    def remove() -> float:
-        for stream in stage.streams.values():
-            stream.close()
-        ownership.remove(stage.engine, stage.run)
-        return time.perf_counter() - began
-
-    removing: Future[float] = hand.submit(remove)
-
-    def wait() -> float:
-        with ownership.undisturbed():
+    def wait() -> None:
+        with undisturbed():
             hand.shutdown(wait=True)
-        return removing.result()
+        removing.result()
 
     return wait
 

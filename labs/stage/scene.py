@@ -62,19 +62,43 @@ class Node:
 class LiveScene:
     """The hosts of a running lab, as steps see them (`labs.kit.scene.Scene`)."""
 
-    def __init__(self, topology: Topology, nodes: dict[str, Node], record: Callable[[Event], None]) -> None:
+    def __init__(
+        self, topology: Topology, nodes: dict[str, Node], record: Callable[[Event], None], full: bool = False
+    ) -> None:
+        self.full = full
         self._topology = topology
         self._nodes = nodes
         self._record = record
         self._sockets: dict[str, LiveSocket] = {}
         self.step = ""
 
-    def socket(self, host: str, protocol: Protocol, name: str) -> LiveSocket:
+    def socket(self, host: str, protocol: Protocol, name: str, family: str = "") -> LiveSocket:
+        return self._open(host, name, f"{protocol.value}{family}")
+
+    def unix_socket(self, host: str, name: str) -> LiveSocket:
+        return self._open(host, name, "unix")
+
+    def _open(self, host: str, name: str, kind: str) -> LiveSocket:
         if name in self._sockets:
             raise ValueError(f"there is a socket called {name!r} already")
         opened = LiveSocket(self, host, name)
-        opened.call("socket", protocol.value)
+        opened.call("socket", kind)
         return self.keep(opened)
+
+    def act(self, host: str, function: str, *args: object) -> object:
+        return self._succeed(host, "act", function, *args)
+
+    def run(self, host: str, *argv: str) -> str:
+        code, printed = self._succeed(host, "run", *argv)
+        if code:
+            raise DriveError(f"`{' '.join(argv)}` failed in {host}: {printed.strip()[-300:]}")
+        return str(printed)
+
+    def _succeed(self, host: str, call: str, *args: object) -> Any:
+        event = self.call(host, "", call, args)
+        if event.error is not None:
+            raise DriveError(f"{host} could not {call} {args[0]}: {event.error}")
+        return event.result
 
     def keep(self, opened: LiveSocket) -> LiveSocket:
         self._sockets[opened.name] = opened
@@ -114,14 +138,14 @@ class LiveSocket:
             raise DriveError(f"{self._host} does not understand {call}{args}: {event.error}")
         raise OSError(number, f"{os.strerror(number)} ({self._host}: {call} on {self.name!r})")
 
-    def bind(self, local: Endpoint) -> None:
-        self.call("bind", [local.address, local.port])
+    def bind(self, local: Endpoint | str) -> None:
+        self.call("bind", _address(local))
 
     def listen(self, backlog: int = 8) -> None:
         self.call("listen", backlog)
 
-    def connect(self, remote: Endpoint) -> None:
-        self.call("connect", [remote.address, remote.port])
+    def connect(self, remote: Endpoint | str) -> None:
+        self.call("connect", _address(remote))
 
     def accept(self, name: str) -> LiveSocket:
         self.call("accept", name)
@@ -151,3 +175,8 @@ class LiveSocket:
 
     def close(self) -> None:
         self.call("close")
+
+
+def _address(where: Endpoint | str) -> list[Any] | str:
+    """An address as Python's socket module takes it: a pair, or the path of a Unix-domain socket."""
+    return where if isinstance(where, str) else [where.address, where.port]

@@ -26,12 +26,15 @@ class Session:
 
 def begin(name: str, nat: str, narrator: Narrator) -> Session:
     """UsageError for an unknown lab or NAT, before anything is touched; SetupError where the engine will not do."""
-    lab, chosen = catalog.find(name), behaviour_called(nat)
+    lab = catalog.find(name)
+    chosen = behaviour_called(nat or lab.nats[0])
+    if chosen.name not in lab.nats:
+        raise UsageError(f"the lab {name} has no router to be {chosen.name}; it runs with: {', '.join(lab.nats)}")
     engine = connect()
     for dead in ownership.sweep(engine):
-        narrator.say(f"removed what the dead run {dead.run} had left behind")
+        narrator.announce(f"removed what the dead run {dead.run} had left behind")
     with narrator.working("looking at the image"):
-        image = images.ensure(engine, narrator.note)
+        image = images.ensure(engine, narrator)
     return Session(lab, chosen, engine, image)
 
 

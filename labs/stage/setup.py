@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from ..kit.errors import SetupError
 from . import apt, compose, images
-from .apt import Tell
-from .engine import Engine, connect
+from .engine import Engine, NoEngine, connect, is_elsewhere
+from .progress import Progress
 
 PLUGINS = Path("/usr/local/lib/docker/cli-plugins")
 NEWER_SUITES = ("trixie", "sid")  # bookworm's own docker-compose is version 1
 START_SECONDS = 60.0
 
 
-def setup(tell: Tell) -> list[str]:
+def setup(tell: Progress) -> list[str]:
     """Make the machine ready; returns a line for each thing that is. SetupError says what a person has to do."""
     with _engine(tell) as engine:
         return [
@@ -29,16 +31,16 @@ def setup(tell: Tell) -> list[str]:
         ]
 
 
-def _engine(tell: Tell) -> Engine:
+def _engine(tell: Progress) -> Engine:
     """An engine that answers; installed and started where none does and we may."""
     try:
         return connect()
-    except SetupError as nothing_answers:
-        elsewhere = os.environ.get("DOCKER_HOST") or os.environ.get("DOCKER_CONTEXT")
+    except NoEngine as nothing_answers:
+        elsewhere = is_elsewhere()
         if elsewhere or not apt.usable():
             raise SetupError(
                 nothing_answers.message,
-                "Start the engine this names, or unset DOCKER_HOST and DOCKER_CONTEXT."
+                "Start the engine this names, or unset DOCKER_HOST and DOCKER_CONTEXT, or `docker context use default`."
                 if elsewhere
                 else "Install and start Docker Engine 20.10 or newer with Compose v2 (https://docs.docker.com/engine/install);"
                 " on Debian or Ubuntu `invoke setup` does it when run as root.",
@@ -48,7 +50,7 @@ def _engine(tell: Tell) -> Engine:
         if apt.candidate("docker-cli"):
             packages.append("docker-cli")
         apt.install(packages, "to run the containers", tell)
-    tell("starting the Docker engine")
+    tell.announce("starting the Docker engine")
     _start_engine()
     return connect()
 
@@ -68,8 +70,7 @@ def _start_engine() -> None:
         ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with ready, log.open("ab") as output:
             ready.bind(f"{place}/notify")
-            ready.settimeout(START_SECONDS)
-            subprocess.Popen(
+            engine = subprocess.Popen(
                 ["dockerd"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -77,12 +78,25 @@ def _start_engine() -> None:
                 start_new_session=True,
                 env=os.environ | {"NOTIFY_SOCKET": f"{place}/notify"},  # dockerd says READY=1 (sd_notify(3))
             )
-            try:
-                while b"READY=1" not in ready.recv(4096):
-                    pass
-            except TimeoutError:
+            if not _came_up(engine, ready):
                 end = log.read_text(errors="replace").strip().splitlines()[-1:]
-                raise SetupError(f"dockerd was not ready within {START_SECONDS:.0f} s: {end}", f"See {log}.") from None
+                raise SetupError(f"dockerd did not come up within {START_SECONDS:.0f} s: {end}", f"See {log}.")
+
+
+def _came_up(engine: subprocess.Popen[bytes], ready: socket.socket) -> bool:
+    """Wait until dockerd says so, ends, or has had its time."""
+    deadline = time.monotonic() + START_SECONDS
+    ended = os.pidfd_open(engine.pid)
+    try:
+        while (left := deadline - time.monotonic()) > 0:
+            heard, _, _ = select.select([ready.fileno(), ended], [], [], left)
+            if ready.fileno() in heard and b"READY=1" in ready.recv(4096):
+                return True
+            if ended in heard:
+                return False
+        return False
+    finally:
+        os.close(ended)
 
 
 def _forget_dead_engine() -> None:
@@ -95,7 +109,7 @@ def _forget_dead_engine() -> None:
         pid_file.unlink()
 
 
-def _compose(tell: Tell) -> str:
+def _compose(tell: Progress) -> str:
     if version := compose.version():
         return version
     if not apt.usable():
@@ -115,10 +129,10 @@ def _compose(tell: Tell) -> str:
     raise SetupError("`docker compose` still does not work after it was installed", "Try `docker compose version`.")
 
 
-def _unpack_compose(tell: Tell) -> None:
+def _unpack_compose(tell: Progress) -> None:
     """Take Compose v2 out of a newer suite's package: it needs nothing but the C library this one has too."""
     for suite in NEWER_SUITES:
-        tell(f"taking Compose v2 from the package of {suite}")
+        tell.announce(f"taking Compose v2 from the package of {suite}")
         with apt.newer_suite(suite) as (place, options):
             steps = (
                 ["apt-get", *options, "update", "-qq"],

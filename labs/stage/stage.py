@@ -13,6 +13,7 @@ from . import compose, ownership
 from .engine import Engine
 from .ownership import HANDS
 from .scene import Node
+from .signals import undisturbed
 from .stream import Stream
 
 
@@ -33,7 +34,7 @@ class Stage:
         self._taps = taps
         self._variables = {
             "FOURTUPLE_RUN": run,
-            "FOURTUPLE_OWNER": ownership.KEPT if keep else ownership.owner_of_this_process(),
+            "FOURTUPLE_OWNER": (ownership.KEPT if keep else "") + ownership.owner_of_this_process(),
             "FOURTUPLE_CREATED": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "FOURTUPLE_SUFFIX": f"-{run[-4:]}",
             "FOURTUPLE_IMAGE": image,
@@ -74,22 +75,26 @@ class Stage:
             self.streams[service] = Stream(self.engine, container)
 
     def start(self) -> None:
-        """Start all: a host first, then the taps that share its network namespace."""
+        """Start all: a host first, then what shares its network namespace."""
+
+        topology = self.topology
 
         def start_chain(host: str) -> None:
-            for service in (host, *(tap.service for tap in self.topology.taps if tap.host == host)):
-                self.engine.api.start(self.containers[service])
+            lodgers = [it.name for it in topology.hosts if it.lives_with == host]
+            for service in (host, *lodgers, *(tap.service for tap in topology.taps if tap.host == host)):
+                if service in self.containers:
+                    self.engine.api.start(self.containers[service])
 
         with ThreadPoolExecutor(HANDS) as hands:
-            list(hands.map(start_chain, [host.name for host in self.topology.hosts]))
+            list(hands.map(start_chain, [host.name for host in topology.hosts if not host.lives_with]))
 
     def nodes(self) -> dict[str, Node]:
         """A channel to the program of every host."""
         return {host.name: Node(host.name, self.streams[host.name]) for host in self.topology.hosts}
 
     def remove(self) -> None:
-        """Remove everything of this run; not to be interrupted, since it is bounded."""
-        with ownership.undisturbed():
+        """Remove everything of this run, as often as it is asked; not to be interrupted, since it is bounded."""
+        with undisturbed():
             for stream in self.streams.values():
                 stream.close()
             self.streams.clear()

@@ -29,6 +29,9 @@ def fake_engine(place: Path, api: str = "1.41", images: tuple[str, ...] = ()) ->
             else:
                 self._say(404, {"message": f"nothing at {path}"})
 
+        def do_POST(self) -> None:
+            self._say(201 if self.path.partition("?")[0].endswith("/tag") else 404, {"message": "not here"})
+
         def _say(self, code: int, value: object) -> None:
             body = json.dumps(value).encode()
             self.send_response(code)
@@ -84,3 +87,16 @@ class Programs:
             if not (self.place / tool).exists() and Path(f"/bin/{tool}").exists():
                 (self.place / tool).symlink_to(f"/bin/{tool}")
         return str(self.place)
+
+
+class Told:
+    """Remembers what was announced."""
+
+    def __init__(self) -> None:
+        self.announced: list[str] = []
+
+    def announce(self, text: str) -> None:
+        self.announced.append(text)
+
+    def note(self, text: str) -> None:
+        """Passing words are not remembered."""

@@ -8,7 +8,7 @@ from labs.kit.errors import SetupError
 from labs.stage import base_image, images
 from labs.stage.engine import connect
 
-from .fakes import Programs, fake_engine
+from .fakes import Programs, Told, fake_engine
 
 
 def test_the_hash_is_of_what_goes_in_and_of_nothing_else():
@@ -33,12 +33,12 @@ def test_a_missing_image_with_no_way_to_build_is_a_sentence(tmp_path, monkeypatc
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with fake_engine(tmp_path) as host:
         monkeypatch.setenv("DOCKER_HOST", host)
-        told = []
+        told = Told()
         wanted = "mmdebstrap was wanted to build the lab's image without a registry"
         with connect() as engine, pytest.raises(SetupError, match=wanted):
-            images.ensure(engine, told.append)
-    assert told[0] == "the lab's image is not built yet: building it"
-    assert told[-1] == "no image registry answers: bootstrapping the same system from packages"
+            images.ensure(engine, told)
+    assert told.announced[0] == "the lab's image is not built yet: building it"
+    assert told.announced[-1] == "no image registry answers: bootstrapping the same system from packages"
 
 
 def test_a_bootstrapped_system_is_kept_under_its_recipe(tmp_path, monkeypatch):
@@ -46,4 +46,4 @@ def test_a_bootstrapped_system_is_kept_under_its_recipe(tmp_path, monkeypatch):
     kept = tmp_path / "fourtuple" / f"base-{base_image._recipe_hash()}.tar"
     kept.parent.mkdir()
     kept.write_text("a tar")
-    assert base_image.bootstrap(lambda _: None) == kept
+    assert base_image.bootstrap(Told()) == kept

@@ -19,6 +19,7 @@ def test_a_process_that_ended_is_dead_even_when_its_number_is_used_again():
     assert ownership.is_dead(owner)
     host, _, rest = ownership.owner_of_this_process().partition("/")
     assert ownership.is_dead(f"{host}/{rest.partition('/')[0]}/12345")
+    assert not ownership.is_dead(f"{host}-elsewhere/{rest}")
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,15 @@ def test_a_process_that_ended_is_dead_even_when_its_number_is_used_again():
 )
 def test_what_cannot_be_known_is_not_dead(owner):
     assert not ownership.is_dead(owner)
+
+
+@pytest.mark.parametrize("half_built", [True, False])
+def test_a_lab_that_was_to_stay_is_abandoned_only_while_it_is_half_built(half_built):
+    code = "from labs.stage.ownership import owner_of_this_process as o; print(o())"
+    dead = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    for owner, expected in ((dead, half_built), (ownership.owner_of_this_process(), False)):
+        mine = ownership.Belongings("run", ownership.KEPT + owner, "nat", "1", ("c",), (), half_built)
+        assert ownership._is_abandoned(mine) is expected
 
 
 @pytest.mark.parametrize(
@@ -37,4 +47,5 @@ def test_what_cannot_be_known_is_not_dead(owner):
     ],
 )
 def test_why_something_was_left_is_said(owner, says):
-    assert says in ownership.why_left(owner)
+    mine = ownership.Belongings("run", owner, "nat", "1", (), (), half_built=False)
+    assert says in ownership.why_left(mine)

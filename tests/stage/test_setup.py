@@ -7,7 +7,7 @@ import pytest
 from labs.kit.errors import SetupError
 from labs.stage import images, setup
 
-from .fakes import Programs, fake_engine
+from .fakes import Programs, Told, fake_engine
 
 V2 = "case $2 in version) echo 2.26.1-4;; esac"
 NO_PLUGIN = "echo \"docker: 'compose' is not a docker command.\" >&2; exit 1"
@@ -37,14 +37,14 @@ def as_user(monkeypatch, uid):
 def test_where_everything_is_there_nothing_is_done_and_no_root_is_needed(programs, ready, monkeypatch):
     as_user(monkeypatch, 1000)
     programs.add("docker", V2)
-    told = []
-    assert setup.setup(told.append) == [
+    told = Told()
+    assert setup.setup(told) == [
         "Docker Engine 0.fake (API 1.41)",
         "Docker Compose 2.26.1-4",
         f"image {images.NAME}:{images.content_hash()}",
     ]
     assert programs.calls == ["docker compose version --short"]
-    assert told == []
+    assert told.announced == []
 
 
 def test_without_root_a_missing_engine_is_a_sentence(programs, monkeypatch, tmp_path):
@@ -52,7 +52,7 @@ def test_without_root_a_missing_engine_is_a_sentence(programs, monkeypatch, tmp_
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
     with pytest.raises(SetupError, match="no Docker engine answers") as caught:
-        setup.setup(lambda _: None)
+        setup.setup(Told())
     assert "unset DOCKER_HOST" in caught.value.hint
 
 
@@ -61,7 +61,7 @@ def test_without_root_a_missing_or_old_compose_is_a_sentence(programs, ready, mo
     as_user(monkeypatch, 1000)
     programs.add("docker", docker)
     with pytest.raises(SetupError, match="Docker Compose v2 was wanted as `docker compose`") as caught:
-        setup.setup(lambda _: None)
+        setup.setup(Told())
     assert "docker-compose-plugin" in caught.value.hint
 
 
@@ -74,10 +74,10 @@ def test_on_ubuntu_the_packaged_plugin_is_installed(programs, ready, monkeypatch
         "apt-cache", 'case $2 in docker-compose-v2) echo "  Candidate: 2.24.6";; *) echo "  Candidate: (none)";; esac'
     )
     programs.add("apt-get", f"[ $1 = install ] && touch {tmp_path}/installed; exit 0")
-    told = []
-    assert "Docker Compose 2.26.1-4" in setup.setup(told.append)
+    told = Told()
+    assert "Docker Compose 2.26.1-4" in setup.setup(told)
     assert "apt-get install -y -qq --no-install-recommends docker-compose-v2" in programs.calls
-    assert told[0] == "installing docker-compose-v2 for Compose v2"
+    assert told.announced[0] == "installing docker-compose-v2 for Compose v2"
 
 
 def test_on_bookworm_the_newer_suites_package_is_unpacked(programs, ready, monkeypatch, tmp_path):
@@ -97,7 +97,7 @@ def test_on_bookworm_the_newer_suites_package_is_unpacked(programs, ready, monke
         "dpkg",
         'mkdir -p $3/usr/libexec/docker/cli-plugins; echo plugin > "$3/usr/libexec/docker/cli-plugins/docker-compose"',
     )
-    assert "Docker Compose 2.26.1-4" in setup.setup(lambda _: None)
+    assert "Docker Compose 2.26.1-4" in setup.setup(Told())
     assert plugin.read_text() == "plugin\n"
     assert not [call for call in programs.calls if call.startswith("apt-get install")]
 
@@ -108,4 +108,4 @@ def test_a_mirror_that_fails_is_a_sentence_with_its_last_words(programs, ready, 
     programs.add("apt-cache", 'echo "  Candidate: 2.24.6"')
     programs.add("apt-get", 'echo "E: the mirror is on fire"; exit 100')
     with pytest.raises(SetupError, match="`apt-get update -qq` failed: E: the mirror is on fire"):
-        setup.setup(lambda _: None)
+        setup.setup(Told())

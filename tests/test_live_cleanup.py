@@ -62,6 +62,19 @@ def test_a_second_ctrl_c_does_not_stop_the_clearing_away(engine, tmp_path):
     assert traces(engine) == before
 
 
+def test_two_ctrl_c_while_compose_creates_leave_nothing(engine, tmp_path):
+    before = traces(engine)
+    wait = until_event(engine, "network", "create")
+    with running("lab", "nat", "--out", str(tmp_path)) as process:
+        wait()
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=TEN_SECONDS)
+    assert process.returncode == 130
+    assert errors.strip() == "interrupted"
+    assert traces(engine) == before
+
+
 def killed(engine, tmp_path):
     """A run that was killed with -9 when its containers were starting; returns its belongings."""
     before = {mine.run for mine in ownership.inventory(engine)}
@@ -89,7 +102,36 @@ def test_what_kill_9_leaves_is_removed_by_the_next_start(engine, tmp_path):
     left = killed(engine, tmp_path)
     done = run_invoke("lab", "nat", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert f"removed what the dead run {left.run} had left behind" in done.stdout
+    assert f"removed what the dead run {left.run} had left behind" in done.stderr
+    assert traces(engine) == before
+    assert not list(tmp_path.rglob("*.part")), "the half-written run directory of the dead run"
+
+
+def test_a_lab_to_be_left_up_that_was_killed_half_built_is_swept(engine, tmp_path):
+    before = traces(engine)
+    wait = until_event(engine, "container", "create")
+    with running("up", "nat") as process:
+        wait()
+        process.kill()
+        process.communicate(timeout=FINISH)
+    try:
+        for _ in range(100):  # Compose, in a session of its own, finishes what it was creating
+            if len(ownership.inventory(engine)[0].containers) == 5:
+                break
+        assert "of run" in run_invoke("sweep").stdout
+    finally:
+        run_invoke("down")
+    assert traces(engine) == before
+
+
+def test_two_runs_that_start_after_a_killed_one_both_succeed(engine, tmp_path):
+    """Both sweep what it left: each waits for what the other one is removing."""
+    before = traces(engine)
+    killed(engine, tmp_path)
+    out = ("--json", "--out", str(tmp_path))
+    with running("lab", "nat", *out) as one, running("lab", "nat", *out) as other:
+        outputs = [process.communicate(timeout=FINISH) for process in (one, other)]
+        assert [process.returncode for process in (one, other)] == [0, 0], outputs
     assert traces(engine) == before
 
 

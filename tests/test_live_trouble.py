@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 
 import pytest
 
+from labs.kit import catalog, report, rundir
 from labs.kit.errors import DriveError
 from labs.kit.lab import Lab
 from labs.net.behaviour import PRESETS
 from labs.net.endpoint import Protocol
 from labs.stage import run
 from labs.stage.run import Audience
+from labs.stage.session import Session
 
 from .conftest import run_invoke
 from .live import traces
@@ -23,9 +26,9 @@ pytestmark = [pytest.mark.live, pytest.mark.usefixtures("image")]
 
 def play(engine, image, out, step):
     """Run a lab of one step on the topology of `nat`."""
-    lab = Lab("trouble", "Trouble", "nat", fences=())
+    lab = Lab("trouble", "Trouble", "nat")
     lab.step(step)
-    ran = run.run(engine, lab, PRESETS["masquerade"], image, out, Audience())
+    ran = run.run(Session(lab, PRESETS["masquerade"], engine, image), out, Audience())
     ran.removal()
     return ran
 
@@ -35,7 +38,7 @@ def test_a_container_that_dies_in_a_step_is_named(engine, image, tmp_path):
 
     def step(scene):
         """bob is killed."""
-        scene.call("bob", "", "run", ("sh", "-c", "kill -9 $PPID"))
+        scene.run("bob", "sh", "-c", "kill -9 $PPID")
 
     with pytest.raises(DriveError, match=r"the program in bob ended while it was asked for run\(sh, -c, kill"):
         play(engine, image, tmp_path, step)
@@ -43,7 +46,7 @@ def test_a_container_that_dies_in_a_step_is_named(engine, image, tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_a_step_that_does_not_go_as_written_is_named(engine, image, tmp_path):
+def test_a_step_that_does_not_go_as_written_keeps_its_evidence(engine, image, tmp_path):
     before = traces(engine)
 
     def listen_to_nobody(scene):
@@ -52,19 +55,48 @@ def test_a_step_that_does_not_go_as_written_is_named(engine, image, tmp_path):
         sock.bind(scene.endpoint("alice", 7000))
         sock.recvfrom()
 
-    wanted = "the step listen_to_nobody did not go as written: .*Connection timed out .alice: recvfrom on 'deaf'"
-    with pytest.raises(DriveError, match=wanted):
-        play(engine, image, tmp_path, listen_to_nobody)
+    ran = play(engine, image, tmp_path, listen_to_nobody)
+    loaded = rundir.load(ran.path)
+    ended = "the step listen_to_nobody did not go as written: .*Connection timed out .alice: recvfrom on 'deaf'"
+    assert re.search(ended, str(loaded.facts.meta["ended"]))
+    assert loaded.facts.events[-1].error == "ETIMEDOUT"
+    assert set(loaded.facts.captures) == {"lan", "wan", "alice", "bob"}
     assert traces(engine) == before
 
 
-def test_a_full_disk_is_a_sentence(engine, tmp_path):
+def test_a_router_that_lets_nothing_through_is_judged_undecided_with_its_packets(engine, image, tmp_path):
+    """The real lab, after a step that cuts the router off: exit code 2, and what there was is kept."""
+    before = traces(engine)
+    lab = catalog.find("nat")
+
+    def cut(scene):
+        """The router drops everything."""
+        scene.run(
+            "router",
+            "nft",
+            "add table ip cut; add chain ip cut f { type filter hook forward priority 0; policy drop; }",
+        )
+
+    broken = Lab(lab.name, lab.title, lab.compose, lab.fences, lab.nats)
+    broken.step(cut)
+    broken.steps.extend(lab.steps)
+    ran = run.run(Session(broken, PRESETS["masquerade"], engine, image), tmp_path, Audience())
+    ran.removal()
+    judged = report.judge(rundir.load(ran.path))
+    assert judged.exit_code == 2
+    assert "greet_the_servers did not go as written" in judged.ended
+    assert judged.run.facts.at("lan").packets
+    assert traces(engine) == before
+
+
+@pytest.mark.parametrize("size", ["16k", "64k", "150k"])
+def test_a_full_disk_is_a_sentence(engine, tmp_path, size):
     if os.geteuid() != 0:
         pytest.skip("needs root to mount a small file system")
     before = traces(engine)
     small = tmp_path / "small"
     small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "small", str(small)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "small", str(small)], check=True)
     try:
         done = run_invoke("lab", "nat", "--json", "--out", str(small))
         left = [path for path in small.rglob("*") if path.is_file()]

@@ -144,6 +144,7 @@ def footer(report: Report) -> Text:
     colour = {0: "green", 1: "red", 2: "yellow"}[report.exit_code]
     path = report.run.path
     return Text.assemble(
+        (f"{report.ended}\n" if report.ended else "", "yellow"),
         (report.summary, f"bold {colour}"),
         f"\n\n  {path}\n",
         (f"  invoke judge {path}\n  wireshark {path}/run.pcapng", "dim"),

@@ -31,6 +31,11 @@ class Report:
         return 2 if Outcome.UNDECIDED in outcomes or not outcomes else 0
 
     @property
+    def ended(self) -> str:
+        """Why the steps ended early, or nothing."""
+        return str(self.run.facts.meta.get("ended") or "")
+
+    @property
     def summary(self) -> str:
         """`10 claims: 9 hold, 1 fails`."""
         counts = Counter(verdict.outcome for verdict in self.verdicts)
@@ -64,6 +69,7 @@ def as_dict(report: Report, seconds: Mapping[str, float] | None = None) -> dict[
         "nat": facts.nat.name,
         "exit_code": report.exit_code,
         "summary": report.summary,
+        "ended": report.ended,
         "claims": [
             {
                 "name": verdict.name,

@@ -55,9 +55,6 @@ class Node:
     def _said(self) -> str:
         return f"; it said: {self.log.strip().splitlines()[-1]}" if self.log.strip() else ""
 
-    def close(self) -> None:
-        self._stream.close()
-
 
 class LiveScene:
     """The hosts of a running lab, as steps see them (`labs.kit.scene.Scene`)."""

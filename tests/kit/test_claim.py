@@ -31,9 +31,23 @@ def test_without_a_comparison_it_is_undecided():
     assert (verdict.outcome, verdict.why) == (Outcome.UNDECIDED, "nothing was there to compare")
 
 
-def test_missing_evidence_makes_it_undecided_whatever_was_found_before():
+def test_missing_evidence_makes_it_undecided():
     verdict = judge(Check("a", 1, 1), missing="no packet came")
     assert (verdict.outcome, verdict.why) == (Outcome.UNDECIDED, "no packet came")
+
+
+def test_what_is_proven_to_differ_fails_whatever_else_is_missing():
+    verdict = judge(Check("a", 1, 2), missing="no packet came")
+    assert (verdict.outcome, verdict.why) == (Outcome.FAILS, "no packet came")
+
+
+def test_evidence_that_makes_no_sense_is_undecided_with_the_reason():
+    def examine(facts):
+        yield Check("a", 1, int(facts))
+
+    verdict = Claim("name", "It is so.", examine).judge("nonsense")
+    assert verdict.outcome is Outcome.UNDECIDED
+    assert "the evidence makes no sense: ValueError" in verdict.why
 
 
 def test_a_claim_without_its_sentence_is_its_authors_mistake():

@@ -4,9 +4,11 @@ import json
 import shutil
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from labs.kit import rundir
-from labs.kit.errors import UsageError
+from labs.kit import report, rundir
+from labs.kit.errors import LabError, UsageError
 
 from ..conftest import RECORDINGS
 
@@ -84,3 +86,66 @@ def _reseal(directory):
     meta = json.loads((directory / "meta.json").read_text())
     meta["files"] = {name: (directory / name).stat().st_size for name in meta["files"]}
     (directory / "meta.json").write_text(json.dumps(meta))
+
+
+PLACES = ("meta.json", "compose.json")
+_READ = {
+    "networks",
+    "network_mode",
+    "environment",
+    "ipam",
+    "name",
+    "nat",
+    "lab",
+    "conntrack",
+    "files",
+    "fourtuple",
+    "ended",
+}
+
+
+def _leaves(value, path=()):
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from _leaves(value[key], (*path, key))
+    else:
+        yield path
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_whatever_one_value_says_it_is_refused_or_judged_but_never_dies(directory, name):
+    """Each leaf of the two JSON files replaced in turn by things it should not be."""
+    good = (directory / name).read_text()
+    for path in _leaves(json.loads(good)):
+        if not _READ & {*path} or path[:1] in (("rules",), ("seconds",), ("images",), ("taps",)):
+            continue  # nothing is computed from these
+        for wrong in (None, 7, "x", []):
+            value = json.loads(good)
+            place = value
+            for key in path[:-1]:
+                place = place[key]
+            place[path[-1]] = wrong
+            (directory / name).write_text(json.dumps(value))
+            if name != "meta.json":
+                _reseal(directory)
+            _judge(directory)
+
+
+def _judge(directory):
+    """Judge it, or be refused in one sentence; anything else is a failure of the test."""
+    refused = ""
+    try:
+        report.judge(rundir.load(directory))
+    except LabError as error:
+        refused = error.message
+    assert len(refused.splitlines()) <= 1
+
+
+@given(st.integers(0, 10_000), st.binary(max_size=3))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_bytes_an_event_file_holds_it_is_refused_or_judged(directory, place, noise):
+    path = directory / "events.jsonl"
+    good = (RECORDINGS / "nat-none" / "events.jsonl").read_bytes()
+    path.write_bytes(good[:place] + noise + good[place + len(noise) :])
+    _reseal(directory)
+    _judge(directory)

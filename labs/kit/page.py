@@ -53,7 +53,7 @@ def picture(topology: Topology, nat: NatBehaviour) -> Text:
         text.append(f"  {here:>{width[0]}} {'──' if here else '  '}{_bar(row, len(left))}{line} ")
         text.append(f"{centre:^{width[1]}}", "bold" if row == 0 else "dim")
         text.append(f" {line}{_bar(row, len(right))}{'──' if there else '  '} {there}".rstrip() + "\n")
-    return text.append(f"\n  {nat}\n", "dim")
+    return text.append(f"\n  {nat}\n  met in {nat.met}\n", "dim")
 
 
 def _beside(topology: Topology, network: str) -> list[str]:

@@ -110,7 +110,7 @@ PRESETS: dict[str, NatBehaviour] = {
         ),
         NatBehaviour(
             "none",
-            "a router that only routes: the control of every experiment here",
+            "routers without NAT: the control of every experiment here",
             False,
             Mapping.ENDPOINT_INDEPENDENT,
             Filtering.ENDPOINT_INDEPENDENT,

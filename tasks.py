@@ -238,6 +238,51 @@ def record(_: Context, name: str) -> None:
         tell.say(f"✓ {place}")
 
 
+@task(help={"first": "e.g. 'tcp 0.0.0.0:8080 listening reuseaddr'", "second": "e.g. 'tcp 10.0.0.1:8080 reuseaddr'"})
+@command
+def bind(_: Context, first: str, second: str) -> int:
+    """What will bind() say? Predicts it, explains which rule decided, and asks the kernel."""
+    from labs.stage import ask_kernel
+    from labs.stage.narrator import Narrator
+
+    tell = Narrator()
+    case = ask_kernel.read(first, second)
+    predicted = case.predict()
+    tell.say(f"the rule:   {case.explain()}")
+    with tell.working("asking the kernel"):
+        said = ask_kernel.ask(case, tell)
+    tell.say(f"the kernel: bind() {said[0]}, listen() {said[1]}, the first one's later listen() {said[2]}")
+    if said == (predicted.bind, predicted.listen, predicted.first_listen):
+        return 0
+    tell.say("your kernel differs from the rule")
+    return 1
+
+
+@task(iterable=["run"], help={"run": "judge this run directory instead of running labs; may be repeated", "json": _JSON,
+                              "out": _OUT})  # fmt: skip
+@command
+def verdicts(_: Context, run: list[str], json: bool = False, out: str = "results") -> None:
+    """Myth court: runs every lab (or takes runs) and decides what people say about ports and sockets."""
+    from labs.kit import catalog, court, report, rundir
+    from labs.stage import run as running
+    from labs.stage import session
+    from labs.stage.narrator import Narrator
+
+    tell = Narrator(quiet=json)
+    paths = [Path(directory) for directory in run]
+    for name in () if run else catalog.names():
+        for nat in catalog.find(name).nats:
+            ready = session.begin(name, nat, tell)
+            with tell.working(f"running {name}"):
+                ran = running.run(ready, Path(out), running.Audience())
+                ran.removal()
+            paths.append(ran.path)
+    judged = court.judge([report.judge(rundir.load(path)) for path in paths])
+    tell.court(judged)
+    if json:
+        as_json([court.as_dict(it) for it in judged])
+
+
 @task(help={"json": _JSON, "runs": "how often each thing is measured"})
 @command
 def bench(_: Context, json: bool = False, runs: int = 5) -> None:

@@ -47,7 +47,7 @@ def strayed(facts: Facts, witnesses: list[Evidence]) -> Iterator[Facts]:
 def joint(facts: Facts, witnesses: tuple[Evidence, ...]) -> Iterator[Facts]:
     """The facts with one field changed in every packet a comparison looked at."""
     cited = {id(it) for it in witnesses if isinstance(it, Packet)}
-    inside = {packet.mark: packet.flow.source.port for packet in facts.captures["lan"]}
+    inside = {packet.mark: packet.flow.source.port for packet in facts.captures.get("lan", ())}
     changes: tuple[Callable[[Packet], FourTuple], ...] = (
         lambda it: replace(it.flow, source=Endpoint(it.flow.source.address, 1)),
         lambda it: replace(it.flow, source=Endpoint(it.flow.source.address, inside.get(it.mark, 1))),
@@ -90,6 +90,14 @@ def _events(event: Event) -> Iterator[Event]:
     yield replace(event, result=f"{data}!")
     yield replace(event, result=[f"{data}!", ["203.0.113.9", 9]])
     yield replace(event, result=[data, ["203.0.113.9", 9]])
+    if isinstance(event.result, list) and len(event.result) > 1:
+        yield replace(event, result=[f"{event.result[0]}!", *event.result[1:]])  # one answer of many
+        yield replace(event, result=[event.result[0], "something else"])  # what a program printed
+        if len(event.args) == 2 and isinstance(event.args[1], list):  # one question of many was never asked
+            yield replace(event, args=(event.args[0], event.args[1][1:]), result=event.result[1:])
+    yield replace(event, error="ENOMEM")
+    if event.error is not None:
+        yield replace(event, error=None)
     yield replace(event, local=elsewhere)
     yield replace(event, remote=elsewhere)
 

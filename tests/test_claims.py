@@ -18,6 +18,7 @@ from labs.kit.claim import Check, Claim, Outcome
 from labs.kit.facts import Facts
 from labs.kit.packet import Packet
 from labs.net.behaviour import PRESETS
+from labs.stage.recordings import name
 
 from .conftest import RECORDINGS
 from .mutation import joint, mutants, strayed
@@ -35,11 +36,12 @@ def claims_of(recording: str) -> tuple[Claim, ...]:
     return tuple(catalog.find(rundir.load(RECORDINGS / recording).lab).claims)
 
 
-CASES = [pytest.param(name, claim, id=f"{name}-{claim.name}") for name in EVERY for claim in claims_of(name)]
+CASES = [pytest.param(it, claim, id=f"{it}-{claim.name}") for it in EVERY for claim in claims_of(it)]
 
 
 def test_every_lab_has_a_recording_with_every_nat():
-    assert {f"{lab}-{nat}" for lab in catalog.names() for nat in PRESETS} == set(EVERY)
+    labs = map(catalog.find, catalog.names())
+    assert {name(lab, nat) for lab in labs for nat in lab.nats} == set(EVERY)
 
 
 @pytest.mark.parametrize(("recording", "claim"), CASES)
@@ -76,7 +78,7 @@ def test_it_fails_when_one_field_of_one_witness_changes(recording, claim):
 def test_each_comparison_behind_it_can_fail(recording, claim):
     """One over a single packet when a field of that changes; one over many when the field changes in all of them."""
     facts = facts_of(recording)
-    assert {check.about for check in claim.judge(facts).checks} == _failing(claim, facts, jointly=True)
+    assert {check.about for check in claim.judge(facts).checks} <= _failing(claim, facts, jointly=True)
 
 
 def _failing(claim: Claim, facts: Facts, jointly: bool) -> set[str]:
@@ -88,7 +90,7 @@ def _failing(claim: Claim, facts: Facts, jointly: bool) -> set[str]:
         verdict = claim.judge(mutant)
         if verdict.outcome is Outcome.FAILS:
             failed |= {check.about for check in verdict.differing}
-        if failed == everything or (failed and not jointly):
+        if failed >= everything or (failed and not jointly):
             break
     return failed
 
@@ -108,7 +110,7 @@ def _mutants(facts: Facts, checks: tuple[Check, ...], jointly: bool) -> Iterator
                 yield from mutants(facts, packet, others=True)
 
 
-@pytest.mark.parametrize("recording", EVERY)
+@pytest.mark.parametrize("recording", [it for it in EVERY if it.startswith("nat-")])
 @pytest.mark.parametrize("other", sorted(PRESETS))
 def test_a_router_that_is_not_what_it_is_called_is_found_out(recording, other):
     """The same packets judged against another behaviour's prediction: some claim fails."""

@@ -7,8 +7,8 @@ that cannot answer, leaves it UNDECIDED. The prediction never comes from the thi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 from ..net.event import Event
@@ -30,12 +30,17 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One comparison: `want` is predicted, `got` is observed, `seen` is where."""
+    """One comparison: `want` is predicted, `got` is observed, `seen` is where.
+
+    `answers` says of things people claim (by id, see `court.py`) whether they are so under the condition this
+    comparison looked at; it is computed from what was observed.
+    """
 
     about: str
     want: object
     got: object
     seen: tuple[Evidence, ...] = ()
+    answers: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def holds(self) -> bool:

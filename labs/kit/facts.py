@@ -46,6 +46,27 @@ class Facts:
                 return event
         raise EvidenceError(f"no successful {call}() on the socket {socket!r} was recorded")
 
+    def attempt(self, socket: str, call: str) -> Event:
+        """The last `call` on that socket, whatever came of it; EvidenceError when it was never made."""
+        for event in reversed(self.events):
+            if event.socket == socket and event.call == call:
+                return event
+        raise EvidenceError(f"{call}() on the socket {socket!r} was not recorded")
+
+    def ran(self, *argv: str) -> Event:
+        """The last time a step ran this program; EvidenceError when it never did."""
+        for event in reversed(self.events):
+            if event.call == "run" and event.args == argv and event.error is None:
+                return event
+        raise EvidenceError(f"`{' '.join(argv)}` was not recorded")
+
+    def acts(self, function: str) -> tuple[Event, ...]:
+        """Every successful call of a function of the programs; EvidenceError when there was none."""
+        found = tuple(e for e in self.events if e.call == "act" and e.args[:1] == (function,) and e.error is None)
+        if not found:
+            raise EvidenceError(f"no call of {function} was recorded")
+        return found
+
     def read(self, socket: str, mark: str) -> Event:
         """The recv() or recvfrom() by which the socket read the datagram [mark]; EvidenceError when it never did."""
         for event in self.events:

@@ -9,12 +9,14 @@ from rich.text import Text
 from ..net.behaviour import NatBehaviour
 from ..net.endpoint import Field
 from .claim import Outcome, Verdict
+from .court import Judgement, Ruling
 from .journey import Hop, journeys
 from .report import Report, difference, words
 from .topology import Host, Topology
 
 _MARKS = {Outcome.HOLDS: ("✓", "green"), Outcome.FAILS: ("✗", "red"), Outcome.UNDECIDED: ("?", "yellow")}
 _REWRITTEN = "bold yellow"
+_RULINGS = {Ruling.TRUE: "green", Ruling.FALSE: "red", Ruling.CONDITIONAL: "yellow"}
 
 
 def plain(text: str) -> Text:
@@ -36,7 +38,10 @@ def lesson(title: str, text: str) -> Text:
 
 
 def picture(topology: Topology, nat: NatBehaviour) -> Text:
-    """Hosts inside, the router, hosts outside, with the addresses of this run."""
+    """Hosts inside, the router, hosts outside, with the addresses of this run; without a router, a line for each
+    host."""
+    if not topology.routers:
+        return _places(topology)
     router = topology.router
     (inside, _), (outside, outer) = router.interfaces
     left, right = (_beside(topology, name) for name in (inside, outside))
@@ -56,6 +61,18 @@ def picture(topology: Topology, nat: NatBehaviour) -> Text:
     return text.append(f"\n  {nat}\n  met in {nat.met}\n", "dim")
 
 
+def _places(topology: Topology) -> Text:
+    """Every host with its addresses; under it the programs that share its network namespace."""
+    text = Text()
+    for host in topology.hosts:
+        if not host.lives_with:
+            text.append(f"  {host.name} {' '.join(address for _, address in host.interfaces)}".rstrip() + "\n")
+            for lodger in topology.hosts:
+                if lodger.lives_with == host.name:
+                    text.append(f"    └─ {lodger.name}, in the same network namespace\n", "dim")
+    return text
+
+
 def _beside(topology: Topology, network: str) -> list[str]:
     def address(host: Host) -> str:
         return host.address(network)
@@ -72,8 +89,8 @@ def _bar(row: int, rows: int) -> str:
 def packets(report: Report) -> Table:
     """Every marked packet on either side of the router; the fields it rewrote are marked."""
     facts = report.run.facts
-    router = facts.topology.router.name
-    sides = [tap.name for tap in facts.topology.taps if tap.host == router]
+    routers = {router.name for router in facts.topology.routers}
+    sides = [tap.name for tap in facts.topology.taps if tap.host in routers or not routers]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("packet")
     for side in sides:
@@ -139,13 +156,27 @@ def _reasons(verdict: Verdict) -> list[str]:
     return lines
 
 
+def court(judgements: tuple[Judgement, ...]) -> Table:
+    """Each saying with its ruling, and for either answer the first condition it was found under."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for it in judgements:
+        table.add_row(it.saying.id, Text(it.ruling.value, _RULINGS.get(it.ruling, "dim")), Text(it.saying.says))
+        for so, words_ in ((True, "so"), (False, "not so")):
+            answer = next((answer for answer in it.answers if answer.so is so), None)
+            if answer:
+                seen = f" ({answer.check.seen[0]})" if answer.check.seen else ""
+                table.add_row("", "", Text(f"{words_}: {answer.check.about}{seen}"[:160], "dim"))
+    return table
+
+
 def footer(report: Report) -> Text:
     """The verdict in a line, where the run is, and what to do with it next."""
     colour = {0: "green", 1: "red", 2: "yellow"}[report.exit_code]
     path = report.run.path
+    wireshark = f"\n  wireshark {path}/run.pcapng" if report.run.facts.topology.taps else ""
     return Text.assemble(
         (f"{report.ended}\n" if report.ended else "", "yellow"),
         (report.summary, f"bold {colour}"),
         f"\n\n  {path}\n",
-        (f"  invoke judge {path}\n  wireshark {path}/run.pcapng", "dim"),
+        (f"  invoke judge {path}{wireshark}", "dim"),
     )

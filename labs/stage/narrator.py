@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.status import Status
 
 from ..kit import catalog, page
+from ..kit.court import Judgement
 from ..kit.lab import Lab, Step
 from ..kit.report import Report
 from ..kit.topology import Topology
@@ -63,9 +64,14 @@ class Narrator:
 
     def report(self, report: Report) -> None:
         """Packets, claims, and where to go from here."""
-        for part in (page.packets(report), page.verdicts(report), page.footer(report)):
+        packets = [page.packets(report)] if report.run.facts.topology.taps else []
+        for part in (*packets, page.verdicts(report), page.footer(report)):
             self._out.print()
             self._out.print(part)
+
+    def court(self, judgements: tuple[Judgement, ...]) -> None:
+        """What became of the sayings."""
+        self._out.print(page.court(judgements))
 
     def everything(self, lab: Lab, report: Report) -> None:
         """What a live run told bit by bit, at once."""

@@ -95,7 +95,8 @@ def run(session: Session, out: Path, audience: Audience, keep: bool = False, ful
             removal = _remove_meanwhile(stage)
         topology = stage.topology
         captures = {tap.name: recording.capture(tap.name) for tap in topology.taps}
-        recording.file(rundir.MERGED, lambda target: pcapng.merge(topology, captures, target))
+        if captures:
+            recording.file(rundir.MERGED, lambda target: pcapng.merge(topology, captures, target))
         clock.lap("record")
         path = recording.seal({"lab": lab.name, "title": lab.title, "run": name, **meta, "seconds": clock.parts})
     except BaseException:

@@ -1,0 +1,106 @@
+"""Myth court: what people say about ports and sockets, decided by the evidence of runs.
+
+A comparison of a lab's claim may answer a saying: under the condition it looked at, is it so? All answers yes: the
+saying is true. All no: false. Both: it is true only on a condition. No answer: undecided. Nothing is ever filled in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from .claim import Check, Outcome
+from .errors import UsageError
+from .report import Report
+
+SAYINGS = Path(__file__).resolve().parents[1] / "sayings.json"
+
+
+class Ruling(Enum):
+    """What becomes of a saying."""
+
+    TRUE = "true"
+    FALSE = "false"
+    CONDITIONAL = "conditional"
+    UNDECIDED = "undecided"
+    UNTESTABLE = "untestable"
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """Something people say, in one sentence; `lab` decides it, or is empty where no run on Linux can."""
+
+    id: str
+    says: str
+    lab: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One condition under which a saying was looked at: is it so, in which run, by which comparison?"""
+
+    so: bool
+    run: str
+    check: Check
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A saying, its ruling and the answers behind it."""
+
+    saying: Saying
+    ruling: Ruling
+    answers: tuple[Answer, ...]
+
+
+def sayings(file: Path = SAYINGS, labs: Iterable[str] = ()) -> tuple[Saying, ...]:
+    """Read the sayings. UsageError for a duplicate id, or one whose lab is none of `labs` (if those are given)."""
+    try:
+        entries = json.loads(file.read_text())
+        read = tuple(Saying(str(it["id"]), str(it["says"]), str(it["lab"] or "")) for it in entries)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UsageError(f"{file} is not a file of sayings: {error!r}") from None
+    known, seen = set(labs), set[str]()
+    for saying in read:
+        if saying.id in seen:
+            raise UsageError(f"{file} has the id {saying.id} twice")
+        if known and saying.lab and saying.lab not in known:
+            raise UsageError(f"{file} gives {saying.id} to the lab {saying.lab!r}, and there is none of that name")
+        seen.add(saying.id)
+    return read
+
+
+def judge(reports: Iterable[Report], read: tuple[Saying, ...] | None = None) -> tuple[Judgement, ...]:
+    """Every saying's judgement from the runs given. The answers of a claim that is undecided do not count."""
+    found: dict[str, list[Answer]] = {}
+    for report in reports:
+        for verdict in report.verdicts:
+            for check in verdict.checks if verdict.outcome is not Outcome.UNDECIDED else ():
+                for name, so in check.answers.items():
+                    found.setdefault(name, []).append(Answer(so, str(report.run.path), check))
+    return tuple(_rule(saying, tuple(found.get(saying.id, ()))) for saying in (read or sayings()))
+
+
+def _rule(saying: Saying, answers: tuple[Answer, ...]) -> Judgement:
+    so = {answer.so for answer in answers}
+    if not so:
+        return Judgement(saying, Ruling.UNDECIDED if saying.lab else Ruling.UNTESTABLE, ())
+    ruling = Ruling.CONDITIONAL if len(so) == 2 else Ruling.TRUE if so == {True} else Ruling.FALSE
+    return Judgement(saying, ruling, answers)
+
+
+def as_dict(judgement: Judgement) -> dict[str, object]:
+    """For programs: the saying, its ruling, and under which condition it was found so or not, in which run."""
+    return {
+        "id": judgement.saying.id,
+        "says": judgement.saying.says,
+        "lab": judgement.saying.lab,
+        "verdict": judgement.ruling.value,
+        "answers": [
+            {"condition": it.check.about, "so": it.so, "run": it.run, "evidence": [str(seen) for seen in it.check.seen]}
+            for it in judgement.answers
+        ],
+    }

@@ -171,7 +171,7 @@ def the_reply_is_turned_back(facts: Facts) -> Iterator[Check]:
 @lab.claim
 def each_side_tells_its_own_truth(facts: Facts) -> Iterator[Check]:
     """What the server calls its peer is the WAN tuple and the client's getsockname() the LAN tuple: two connected
-    sockets mirror each other in every field the router did not rewrite."""
+    sockets mirror each other in every field the router did not rewrite. (C56, C57)"""
     for it in crossings(facts, sum(GREETINGS, ())):
         heard = facts.read(it.exchange.server_socket, it.exchange.question)
         yield Check(
@@ -188,7 +188,9 @@ def each_side_tells_its_own_truth(facts: Facts) -> Iterator[Check]:
         yield Check(f"{it.exchange}: getpeername()", seen, _address(server.result), (server, *wire))
         rewritten = it.asked.flow.rewritten(it.asked_outside.flow)
         differ = client.flow.rewritten(server.flow.reversed())
-        yield Check(f"{it.exchange}: fields in which the sockets differ", rewritten, differ, (client, server, *wire))
+        answers = {"C56": not differ} | ({"C57": bool(differ)} if facts.nat.translates else {})
+        about = f"{it.exchange}: fields in which the sockets differ"
+        yield Check(about, rewritten, differ, (client, server, *wire), answers)
 
 
 @lab.claim

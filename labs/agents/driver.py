@@ -84,7 +84,8 @@ class Driver:
     def _meaning(self, call: str) -> Callable[[str, list[Any]], Any]:
         if call in _PLAIN:
             return lambda name, args: _plain(call, self._sockets[name], args)
-        return {"socket": self._open, "accept": self._accept, "close": self._close, "run": _run, "act": _act}[call]
+        return {"socket": self._open, "accept": self._accept, "close": self._close, "drain": self._drain, "run": _run,
+                "act": _act}[call]  # fmt: skip
 
     def _open(self, name: str, args: list[Any]) -> None:
         opened = socket.socket(*_KINDS[args[0]])
@@ -99,6 +100,16 @@ class Driver:
 
     def _close(self, name: str, _: list[Any]) -> None:
         self._sockets.pop(name).close()
+
+    def _drain(self, name: str, _: list[Any]) -> list[Any]:
+        """Everything that waits to be read now, as recvfrom() returns it; never waits."""
+        read, opened = [], self._sockets[name]
+        opened.settimeout(0)
+        with suppress(BlockingIOError):
+            while True:
+                read.append(opened.recvfrom(65535))
+        opened.settimeout(PATIENCE)
+        return read
 
     def _identity(self, name: str) -> tuple[Endpoint | None, Endpoint | None, int | None]:
         """What the kernel says of a socket: both ends, and its cookie."""
@@ -131,6 +142,8 @@ def _plain(call: str, sock: socket.socket, args: list[Any]) -> Any:
     """A method of the socket itself, its arguments turned from JSON into what Python wants."""
     if call in ("send", "sendto"):
         args = [args[0].encode("latin-1"), *args[1:]]
+    if call == "setsockopt" and args[1] == "IP_ADD_MEMBERSHIP":  # group and the address of the interface
+        args[2] = b"".join(map(socket.inet_aton, args[2]))
     if call in ("setsockopt", "getsockopt"):
         args = [_OPTIONS.get(arg) or getattr(socket, arg) if isinstance(arg, str) else arg for arg in args]
     return getattr(sock, call)(*(tuple(arg) if isinstance(arg, list) else arg for arg in args))

@@ -16,6 +16,7 @@ from .topology import Host, Topology
 
 _MARKS = {Outcome.HOLDS: ("✓", "green"), Outcome.FAILS: ("✗", "red"), Outcome.UNDECIDED: ("?", "yellow")}
 _REWRITTEN = "bold yellow"
+_ROWS = 60  # packets a person may be shown
 _RULINGS = {Ruling.TRUE: "green", Ruling.FALSE: "red", Ruling.CONDITIONAL: "yellow"}
 
 
@@ -96,17 +97,20 @@ def packets(report: Report) -> Table:
     for side in sides:
         table.add_column(f"on the {side}", overflow="fold")
     table.add_column("ttl", justify="right", no_wrap=True)
-    for journey in journeys(facts.packets()):
+    every = journeys(facts.packets())
+    for journey in every[:_ROWS]:
         hops = [journey.at(side) for side in sides]
         ttls = ">".join(str(hop.packet.ttl) for hop in journey.hops if hop.packet.tap in sides)
-        table.add_row(journey.mark, *map(_tuple, hops), ttls)
+        table.add_row(journey.mark, *(_tuple(hop, "never arrived" if routers else "") for hop in hops), ttls)
+    if len(every) > _ROWS:
+        table.add_row(Text(f"... and {len(every) - _ROWS} more, in run.pcapng", "dim"))
     return table
 
 
-def _tuple(hop: Hop | None) -> Text:
+def _tuple(hop: Hop | None, absent: str) -> Text:
     """A 4-tuple with its rewritten fields between stars, so that they show without colour too."""
     if hop is None:
-        return Text("never arrived", "dim")
+        return Text(absent, "dim")
     flow = hop.packet.flow
     ends = (
         (flow.source, Field.SOURCE_ADDRESS, Field.SOURCE_PORT),

@@ -107,6 +107,9 @@ class LiveScene:
     def __getitem__(self, name: str) -> LiveSocket:
         return self._sockets[name]
 
+    def address(self, host: str, network: str) -> str:
+        return self._topology.host(host).address(network)
+
     def endpoint(self, host: str, port: int) -> Endpoint:
         return self._topology.endpoint(host, port)
 
@@ -161,7 +164,10 @@ class LiveSocket:
     def recv(self) -> bytes:
         return bytes(self.call("recv", 65535).encode("latin-1"))
 
-    def setsockopt(self, level: str, option: str, value: int) -> None:
+    def drain(self) -> None:
+        self.call("drain")
+
+    def setsockopt(self, level: str, option: str, value: int | tuple[str, str]) -> None:
         self.call("setsockopt", level, option, value)
 
     def getsockname(self) -> Endpoint:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from invoke import Context, task
 
-from labs.stage.command import as_json, command, write
+from labs.stage.command import as_json, command, writable, write
 
 _NAT = "the router's behaviour: masquerade, masquerade-random or none"
 _JSON = "print JSON, for programs"
@@ -22,7 +22,7 @@ _INSTANCE = "which lab, where several are up"
 
 _KEEP = "leave the lab up afterwards; `invoke down` ends it"
 _OUT = "where run directories go"
-_FULL = "all of it, where a lab takes a sample every day"
+_FULL = "ask everything (bind: the whole table instead of a sample)"
 
 
 @task(help={"name": "see `invoke catalog`", "nat": _NAT, "json": _JSON, "junit": _JUNIT, "out": _OUT, "keep": _KEEP,
@@ -36,6 +36,7 @@ def lab(_: Context, name: str, nat: str = "", json: bool = False, junit: str = "
     from labs.stage.narrator import Narrator
 
     tell = Narrator(quiet=json)
+    writable(junit)
     ready = session.begin(name, nat, tell)
     tell.lesson(ready.lab)
     with tell.working("bringing the lab up"):
@@ -46,7 +47,7 @@ def lab(_: Context, name: str, nat: str = "", json: bool = False, junit: str = "
         ran.clock.lap("judge")
         tell.report(judged)
         if keep:
-            tell.say(f"  invoke shell client1 / capture wan / down      (instance {ran.instance} is still up)")
+            tell.say(_up(ran.instance))
         ran.clock.lap("report")
         ran.clock.total("verdict")
     finally:
@@ -139,19 +140,25 @@ def up(_: Context, name: str, nat: str = "") -> None:
     with tell.working("bringing the lab up"):
         stage = kept.bring_up(ready)
     tell.picture(stage.topology, ready.nat)
-    tell.say(f"  instance {stage.instance} is up: invoke shell client1 / capture wan / down")
+    tell.say(_up(stage.instance))
 
 
-@task(help={"instance": _INSTANCE, "json": _JSON})
+def _up(instance: int) -> str:
+    """What can be done with a lab that is up."""
+    does = " | ".join(f"invoke {words} --instance {instance}" for words in ("shell client1", "capture wan", "down"))
+    return f"  instance {instance} is up: {does}"
+
+
+@task(help={"instance": _INSTANCE, "everything": "all that are up on this engine", "json": _JSON})
 @command
-def down(_: Context, instance: str = "", json: bool = False) -> None:
-    """End the labs that were left up."""
+def down(_: Context, instance: str = "", everything: bool = False, json: bool = False) -> None:
+    """End the lab that was left up."""
     from labs.stage import engine, kept
     from labs.stage.narrator import Narrator
 
     tell = Narrator(quiet=json)
     with tell.working("taking down"):
-        ended = kept.end(engine.connect(), instance)
+        ended = kept.end(engine.connect(), instance, everything)
     for it in ended:
         tell.say(f"removed {it.lab} (instance {it.instance})")
     if not ended:
@@ -203,7 +210,7 @@ def sweep(_: Context, everything: bool = False, json: bool = False) -> None:
     for it in ownership.inventory(connected):
         tell.say(f"left run {it.run} alone: {ownership.why_left(it)}")
     if not swept:
-        tell.say("nothing was left behind")
+        tell.say("no dead run has left anything")
     if json:
         as_json([it.as_dict() for it in swept])
 

@@ -26,8 +26,8 @@ from .kit.scene import Scene
 from .net.behaviour import PRESETS
 from .net.endpoint import Protocol
 
-SERVICE, SECOND_SERVICE = 7000, 7002  # servers answer here; alice also on the second
-STRANGER = 7001  # nobody ever writes to this port of alice
+SERVICE, SECOND_SERVICE = 8000, 8002  # servers answer here; alice also on the second
+STRANGER = 8001  # nobody ever writes to this port of alice
 SERVERS = (("alice", SERVICE), ("bob", SERVICE), ("alice", SECOND_SERVICE))
 UDP, TCP = Protocol.UDP, Protocol.TCP
 

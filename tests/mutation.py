@@ -62,7 +62,7 @@ def joint(facts: Facts, witnesses: tuple[Evidence, ...]) -> Iterator[Facts]:
 
 
 def _packets(facts: Facts, packet: Packet) -> Iterator[Packet]:
-    inside = facts.topology.host("client2").address()
+    inside = next(host for host in facts.topology.hosts if host.name in ("client2", "c2")).interfaces[0][1]
     flow = packet.flow
     yield replace(packet, flow=replace(flow, source=_at(flow.source, "203.0.113.9")))
     yield replace(packet, flow=replace(flow, source=_at(flow.source, inside)))
@@ -86,7 +86,7 @@ def _events(event: Event) -> Iterator[Event]:
     elsewhere = Endpoint("203.0.113.9", 9)
     yield replace(event, result=["203.0.113.9", 9])
     yield replace(event, result="something else")
-    data = event.result[0] if isinstance(event.result, list) else event.result
+    data = event.result[0] if isinstance(event.result, list) and event.result else event.result
     yield replace(event, result=f"{data}!")
     yield replace(event, result=[f"{data}!", ["203.0.113.9", 9]])
     yield replace(event, result=[data, ["203.0.113.9", 9]])
@@ -95,6 +95,11 @@ def _events(event: Event) -> Iterator[Event]:
         yield replace(event, result=[event.result[0], "something else"])  # what a program printed
         if len(event.args) == 2 and isinstance(event.args[1], list):  # one question of many was never asked
             yield replace(event, args=(event.args[0], event.args[1][1:]), result=event.result[1:])
+    if isinstance(event.result, list) and event.result and all(isinstance(it, list) for it in event.result):
+        yield replace(event, result=event.result[1:])  # one datagram was never read
+        yield replace(
+            event, result=[[it for part in event.result for it in part], *([] for _ in event.result[1:])]
+        )  # one read them all
     yield replace(event, error="ENOMEM")
     if event.error is not None:
         yield replace(event, error=None)

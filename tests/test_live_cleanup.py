@@ -153,7 +153,7 @@ def test_what_is_not_ours_and_what_is_running_is_never_touched(engine, image, tm
         with running("lab", "nat", "--out", str(tmp_path)) as process:
             wait()
             swept = run_invoke("sweep")
-            assert "nothing was left behind" in swept.stdout
+            assert "no dead run has left anything" in swept.stdout
             assert "it is running" in swept.stdout
             assert "another-machine" in swept.stdout
             output, errors = process.communicate(timeout=FINISH)

@@ -96,18 +96,18 @@ def test_no_container_reaches_the_outside(stage, image):
     api = stage.engine.api
     node = f"{NAME}:{image}"
     mine = {"fourtuple.project": "fourtuple", "fourtuple.run": stage.run}  # so that it goes with the lab
-    argv = ["python3", "-m", "labs.agents.server", "7000"]
+    argv = ["python3", "-m", "labs.agents.server", "8000"]
     server = api.create_container(node, argv, labels=mine)["Id"]
     api.start(server)
     for line in api.logs(server, stream=True, follow=True):
         if b"echoing" in line:
             break
     address = api.inspect_container(server)["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
-    ordinary = api.create_container(node, ["python3", "-c", _KNOCK, address, "7000"], labels=mine)["Id"]
+    ordinary = api.create_container(node, ["python3", "-c", _KNOCK, address, "8000"], labels=mine)["Id"]
     api.start(ordinary)
     assert api.wait(ordinary)["StatusCode"] == 0, "the positive control"
     for service in _end_hosts(stage):
-        code, output = inside(stage, service, "python3", "-c", _KNOCK, address, "7000")
+        code, output = inside(stage, service, "python3", "-c", _KNOCK, address, "8000")
         assert code != 0, (service, output)
     code, output = inside(stage, "router", "python3", "-c", _KNOCK, DOCUMENTATION, "80")
     assert "Network is unreachable" in output

@@ -67,7 +67,7 @@ def test_a_lab_can_be_left_up_looked_into_and_ended(engine, tmp_path):
     before = traces(engine)
     shown = run_invoke("lab", "nat", "--keep", "--out", str(tmp_path)).stdout
     try:
-        instance = shown.split("(instance ")[1].split(" ")[0]
+        instance = shown.split("instance ")[1].split(" ")[0]
         asked = subprocess.run(
             [sys.executable, "-m", "invoke", "shell", "client1", "--instance", instance],
             cwd=CHECKOUT,
@@ -99,7 +99,7 @@ def test_up_and_capture_show_packets_with_the_exact_command(engine, tmp_path):
                 pass
             client = engine.api.containers(filters={"label": f"fourtuple.instance={instance}"})
             names = {it["Labels"].get("com.docker.compose.service"): it["Id"] for it in client}
-            argv = ["python3", "-m", "labs.agents.client", "udp", f"198.18.{instance}.10:7000", "40000"]
+            argv = ["python3", "-m", "labs.agents.client", "udp", f"198.18.{instance}.10:8000", "40000"]
             engine.api.exec_start(engine.api.exec_create(names["client1"], argv)["Id"])
             capture.send_signal(2)
             capture.communicate(timeout=FINISH)
@@ -122,12 +122,12 @@ def test_the_topology_works_by_hand(engine, tmp_path):
     up = compose("up", "-d")
     try:
         assert up.returncode == 0, up.stderr
-        server = ["exec", "-d", "alice", "python3", "-m", "labs.agents.server", "7000"]
+        server = ["exec", "-d", "alice", "python3", "-m", "labs.agents.server", "8000"]
         assert compose(*server).returncode == 0
         seen = set()
         for _ in range(50):  # until the server in the container listens
             for transport in ("udp", "tcp"):
-                client = ["python3", "-m", "labs.agents.client", transport, "198.18.0.10:7000", "40000"]
+                client = ["python3", "-m", "labs.agents.client", transport, "198.18.0.10:8000", "40000"]
                 done = compose("exec", "-T", "client1", *client)
                 seen |= {transport} if "the server says: you are 198.18.0.2:40000: hello" in done.stdout else set()
             if seen == {"udp", "tcp"}:

@@ -52,7 +52,7 @@ def test_a_step_that_does_not_go_as_written_keeps_its_evidence(engine, image, tm
     def listen_to_nobody(scene):
         """alice waits for a datagram that is never sent."""
         sock = scene.socket("alice", Protocol.UDP, "deaf")
-        sock.bind(scene.endpoint("alice", 7000))
+        sock.bind(scene.endpoint("alice", 8000))
         sock.recvfrom()
 
     ran = play(engine, image, tmp_path, listen_to_nobody)

@@ -1,6 +1,6 @@
 """One greeting to an echo server: prints the endpoint this host bound and the one the server saw.
 
-docker compose -f compose/nat.yml exec client1 python3 -m labs.agents.client udp 198.18.0.10:7000 40000
+docker compose -f compose/nat.yml exec client1 python3 -m labs.agents.client udp 198.18.0.10:8000 40000
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ def greet(transport: str, server: Endpoint, port: int) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        raise SystemExit("usage: client udp|tcp ADDRESS:PORT [SOURCE-PORT]")
     try:
         transport, server, *rest = sys.argv[1:]
         print(greet(transport, Endpoint.parse(server), int(rest[0]) if rest else 0))

@@ -1,7 +1,7 @@
 """Socket calls asked for one line at a time, made on real sockets, each answered by its event.
 
     {"step": "greet", "socket": "greeter", "call": "socket", "args": ["udp"]}
-    {"step": "greet", "socket": "greeter", "call": "sendto", "args": ["hello", ["198.18.0.10", 7000]]}
+    {"step": "greet", "socket": "greeter", "call": "sendto", "args": ["hello", ["198.18.0.10", 8000]]}
 
 The conversation runs over standard input and output, which touch no lab network. By hand:
 `docker compose -f compose/nat.yml exec client1 python3 -m labs.agents.driver client1`, then type lines like these.
@@ -67,7 +67,7 @@ class Driver:
         name = str(said.get("socket", ""))
         local, remote, cookie = self._identity(name)
         return Event(
-            host=self.host,
+            host=str(said.get("host", self.host)),
             step=str(said.get("step", "")),
             socket=name,
             call=str(said.get("call", line.strip())),

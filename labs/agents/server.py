@@ -1,6 +1,6 @@
 """An echo server that tells every client which endpoint it is seen as, over UDP and TCP on one port.
 
-docker compose -f compose/nat.yml exec alice python3 -m labs.agents.server 7000
+docker compose -f compose/nat.yml exec alice python3 -m labs.agents.server 8000
 """
 
 from __future__ import annotations
@@ -63,6 +63,6 @@ def serve(port: int) -> None:
 
 if __name__ == "__main__":
     try:
-        serve(int(sys.argv[1]) if len(sys.argv) > 1 else 7000)
+        serve(int(sys.argv[1]) if len(sys.argv) > 1 else 8000)
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -36,7 +36,9 @@ class Run:
 def load(path: Path) -> Run:
     """Read a run directory; UsageError, one sentence, when it is not one, is unfinished or was damaged."""
     if not path.is_dir():
-        raise UsageError(f"{path} is not a directory; a run directory was wanted", "They are under results/LAB/.")
+        raise UsageError(
+            f"{path} is not a directory; a run directory was wanted", "`invoke lab` prints the path of each."
+        )
     meta = _meta(path)
     try:
         for name, size in meta["files"].items():
@@ -69,14 +71,15 @@ def _meta(path: Path) -> dict[str, Any]:
 def _check_size(path: Path, size: int) -> None:
     found = path.stat().st_size if path.is_file() else None
     if found != size:
-        raise ValueError(f"{path.name} had {size} bytes when the run was sealed, and has {found or 'none'} now")
+        now = "is missing now" if found is None else f"has {found} now"
+        raise ValueError(f"{path.name} had {size} bytes when the run was sealed, and {now}")
 
 
 def _object(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read as JSON: {error}") from None
+        raise UsageError(f"{path} is damaged: it is not JSON ({error})") from None
     if not isinstance(value, Mapping):
         raise UsageError(f"{path} holds no JSON object")
     return dict(value)

@@ -55,6 +55,12 @@ def as_json(value: object) -> None:
     print(json.dumps(value, indent=1))  # noqa: T201
 
 
+def writable(file: str) -> None:
+    """Refuse a file that could not be written in the end, before anything is begun. LabError is the sentence."""
+    if file and not Path(file).resolve().parent.is_dir():
+        raise LabError(f"{file} cannot be written: there is no directory {Path(file).parent}")
+
+
 def write(what: str, writer: Callable[[Path], None], file: str) -> None:
     """Write a file a person named; LabError, a sentence, where that cannot be."""
     try:

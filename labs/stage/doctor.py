@@ -63,13 +63,13 @@ def _bridge_netfilter(engine: Engine) -> Finding:
     state = engine.api.info().get("BridgeNfIptables")
     if state is None:
         return Finding("br_netfilter", True, "the engine does not say; lab networks work with and without it")
-    words = "on: lab frames pass the host's iptables, which leave them alone" if state else "off"
+    words = "on, so lab frames pass the host's iptables, which leave them alone" if state else "off"
     return Finding("br_netfilter", True, f"{words}; lab networks work with and without it")
 
 
 def _subnet(engine: Engine) -> Finding:
     try:
-        return Finding("subnets", True, f"{len(compose.free_instances(engine))} of 255 instances are free")
+        return Finding("subnets", True, f"{len(compose.free_instances(engine))} of 255 instance numbers are free")
     except LabError as error:
         return Finding("subnets", False, error.message, error.hint)
 
@@ -103,7 +103,7 @@ def _nft(router: Node) -> Finding:
     rule = "add table ip probe; add chain ip probe nat { type nat hook postrouting priority 100; };"
     try:
         router.run("nft", f"{rule} add rule ip probe nat oifname lo masquerade; delete table ip probe")
-        return Finding("nft NAT in a container", True, router.run("nft", "--version").strip())
+        return Finding("nft NAT in a container", True, router.run("nft", "--version").split("(")[0].strip())
     except LabError as error:
         return Finding("nft NAT in a container", False, error.message, "The kernel needs nf_tables and nft_masq.")
 
@@ -123,10 +123,10 @@ def _frame(stage: Stage, nodes: dict[str, Node]) -> Finding:
     wanted = marked("doctor", "are you there?")
     try:
         alice = scene.socket("alice", Protocol.UDP, "alice")
-        alice.bind(scene.endpoint("alice", 7000))
+        alice.bind(scene.endpoint("alice", 8000))
         client = scene.socket("client1", Protocol.UDP, "client1")
         client.bind(scene.endpoint("client1", 40000))
-        client.sendto(wanted, scene.endpoint("alice", 7000))
+        client.sendto(wanted, scene.endpoint("alice", 8000))
         payload, seen = alice.recvfrom()
     except OSError as error:
         return Finding(

@@ -39,11 +39,13 @@ def labs(engine: Engine) -> list[Belongings]:
     return [mine for mine in ownership.inventory(engine) if mine.kept]
 
 
-def end(engine: Engine, instance: str) -> list[Belongings]:
-    """Remove the kept labs, or the one of that instance number; returns them."""
-    ended = [mine for mine in labs(engine) if instance in ("", mine.instance)]
+def end(engine: Engine, instance: str, everything: bool = False) -> list[Belongings]:
+    """Remove the only kept lab, the one of that instance number, or all; returns them. UsageError lists what is up."""
+    ended = [mine for mine in labs(engine) if everything or instance in ("", mine.instance)]
     if instance and not ended:
         raise UsageError(f"no lab with instance {instance} is up", _which(engine))
+    if len(ended) > 1 and not everything:
+        raise UsageError(f"{len(ended)} labs are up", f"{_which(engine)} Or end them all with --everything.")
     for mine in ended:
         ownership.remove(engine, mine.run)
     return ended
@@ -52,14 +54,19 @@ def end(engine: Engine, instance: str) -> list[Belongings]:
 def container(engine: Engine, host: str, instance: str = "") -> Container:
     """The container of `host` in the only kept lab, or in that instance. UsageError lists what there is."""
     kept = [mine for mine in labs(engine) if instance in ("", mine.instance)]
-    if len(kept) != 1:
-        raise UsageError(f"{len(kept)} labs are up that could be meant; one was wanted", _which(engine))
+    if not kept:
+        raise UsageError(f"no lab with instance {instance} is up" if instance else "no lab is up", _which(engine))
+    if len(kept) > 1:
+        raise UsageError(f"{len(kept)} labs are up, and one was wanted", _which(engine))
     found = {
         it["Labels"].get("com.docker.compose.service", ""): it["Id"]
         for it in engine.api.containers(filters={"label": f"{ownership.RUN}={kept[0].run}"})
     }
     if host not in found:
-        raise UsageError(f"the lab has no running host {host!r}; it has: {', '.join(sorted(found))}")
+        raise UsageError(
+            f"the lab has no running host {host!r}; it has: {', '.join(sorted(found))}",
+            "A capture may also name a network of the router: lan or wan.",
+        )
     return Container(host, found[host], kept[0])
 
 

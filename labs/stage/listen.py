@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -33,8 +34,8 @@ def listen(request: Request, file: str, wireshark: bool) -> None:
     if wireshark and not shutil.which("wireshark"):
         raise UsageError("wireshark was not found on this machine", "Install it, or use --file.")
     argv = command(request, terminal=sys.stdout.isatty() and not file and not wireshark)
-    end = [f"> {file}"] if file else ["| wireshark -k -i -"] if wireshark else []
-    print("+", *argv, *end, file=sys.stderr, flush=True)  # noqa: T201
+    end = f" > {shlex.quote(file)}" if file else " | wireshark -k -i -" if wireshark else ""
+    print("+", shlex.join(argv) + end, file=sys.stderr, flush=True)  # noqa: T201
     if not file and not wireshark:
         os.execvp(argv[0], argv)  # noqa: S606
     if file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,20 +20,30 @@ from ..net.behaviour import NatBehaviour
 _WIDE = 132  # columns where nobody said how many: pipes and files
 
 
+class _Console(Console):
+    """A console whose reader may stop reading: that is no verdict, so the exit code is a shell's own for SIGPIPE."""
+
+    def on_broken_pipe(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141)
+
+
 class Narrator:
     """Prints to standard output, shows progress on a terminal's standard error; `quiet` says nothing at all."""
 
     def __init__(self, quiet: bool = False) -> None:
-        width = None if sys.stdout.isatty() else _WIDE
-        self._out = Console(quiet=quiet, highlight=False, width=width, soft_wrap=False)
-        self._err = Console(stderr=True, quiet=not sys.stderr.isatty(), highlight=False)
+        width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE
+        self._out = _Console(quiet=quiet, highlight=False, width=width)
+        # on a terminal one console does both, so that a line and the spinner never stand in one another's way
+        alone = quiet or not sys.stdout.isatty()
+        self._progress = Console(stderr=True, quiet=not sys.stderr.isatty()) if alone else self._out
         self._err_always = Console(stderr=True, highlight=False)
         self._status: Status | None = None
 
     @contextmanager
     def working(self, on: str) -> Iterator[None]:
         """Show that something is going on, and what (`note` changes the words)."""
-        with self._err.status(on) as status:
+        with self._progress.status(on) as status:
             self._status = status
             try:
                 yield
@@ -60,6 +71,7 @@ class Narrator:
         self._out.print(page.picture(topology, nat))
 
     def step(self, step: Step) -> None:
+        self.note("playing the steps")
         self._out.print(page.step(step.says))
 
     def report(self, report: Report) -> None:

@@ -27,7 +27,7 @@ from .engine import Engine
 PROJECT, LAB, INSTANCE, RUN, OWNER = (
     f"fourtuple.{word}" for word in ("project", "lab", "instance", "run", "owner")
 )  # fmt: skip
-KEPT = "kept "  # an owner that begins so wants its lab to stay
+KEPT = "kept:"  # an owner that begins so wants its lab to stay
 PATIENCE = 10.0  # seconds a removal may take
 HANDS = 8  # parallel calls to the engine; more do not help on two cores
 
@@ -47,7 +47,7 @@ class Belongings:
     @property
     def kept(self) -> bool:
         """Was it brought up to stay?"""
-        return f"{self.owner} ".startswith(KEPT)
+        return f"{self.owner}:".startswith(KEPT)
 
     def as_dict(self) -> dict[str, str]:
         """For programs."""

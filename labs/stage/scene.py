@@ -29,7 +29,7 @@ class Node:
         """Send a request, wait for its event. DriveError when the program has ended or does not answer."""
         asked = f"{request['call']}({', '.join(map(str, request['args']))})"
         try:
-            self._stream.send(json.dumps(request).encode() + b"\n")
+            self._stream.send(json.dumps({"host": self.host, **request}).encode() + b"\n")
             answer = b""
             for kind, piece in self._stream.pieces(PATIENCE):
                 if kind == STDERR:

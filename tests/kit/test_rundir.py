@@ -45,7 +45,7 @@ def test_a_path_that_is_no_directory_is_refused(tmp_path):
 @pytest.mark.parametrize("name", ["wan.pcap", "events.jsonl", "compose.json"])
 def test_a_missing_file_is_noticed(directory, name):
     (directory / name).unlink()
-    refused(directory, "is damaged", name, "and has none now")
+    refused(directory, "is damaged", name, "and is missing now")
 
 
 @pytest.mark.parametrize("name", ["wan.pcap", "events.jsonl", "run.pcapng"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -26,7 +27,7 @@ def mutants(facts: Facts, witness: Evidence, others: bool = False) -> Iterator[F
                 packets = tuple(changed if packet is witness else packet for packet in capture)
                 yield replace(facts, captures={**facts.captures, witness.tap: Capture(witness.tap, packets)})
         case Event():
-            for event in _events(witness):
+            for event in (*_events(witness), *_like_others(facts, witness)):
                 yield replace(facts, events=tuple(event if it is witness else it for it in facts.events))
         case Entry():
             changed_entry = replace(witness, reply=_flow(witness.reply, port=True))
@@ -82,6 +83,16 @@ def _as_others(facts: Facts, packet: Packet) -> Iterator[Packet]:
             yield replace(packet, flow=other.flow)
 
 
+def _like_others(facts: Facts, event: Event) -> Iterator[Event]:
+    """The event with what another call of the same kind returned, or with one part of that."""
+    for other in facts.events:
+        if other is not event and other.call == event.call and other.args[:1] == event.args[:1]:
+            yield replace(event, result=other.result)
+            if isinstance(event.result, dict) and isinstance(other.result, dict):
+                for key in event.result:
+                    yield replace(event, result=event.result | {key: other.result[key]})
+
+
 def _events(event: Event) -> Iterator[Event]:
     elsewhere = Endpoint("203.0.113.9", 9)
     yield replace(event, result=["203.0.113.9", 9])
@@ -93,6 +104,7 @@ def _events(event: Event) -> Iterator[Event]:
     if isinstance(event.result, list) and len(event.result) > 1:
         yield replace(event, result=[f"{event.result[0]}!", *event.result[1:]])  # one answer of many
         yield replace(event, result=[event.result[0], "something else"])  # what a program printed
+        yield replace(event, result=[event.result[0], re.sub(r"\d+", "2", str(event.result[1]))])  # other numbers
         if len(event.args) == 2 and isinstance(event.args[1], list):  # one question of many was never asked
             yield replace(event, args=(event.args[0], event.args[1][1:]), result=event.result[1:])
     if isinstance(event.result, list) and event.result and all(isinstance(it, list) for it in event.result):

@@ -1,0 +1,269 @@
+"""SO_REUSEPORT: many sockets, one port.
+
+Several processes may each have a listening socket of their own on one port, if all set SO_REUSEPORT and have one owner.
+Which of them gets a connection is decided when its SYN arrives, by a hash of the two endpoints: not in turn, not by
+chance, and without a look at who is busy. A program may be attached that decides instead.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+from .kit.claim import Check
+from .kit.errors import EvidenceError
+from .kit.facts import Facts
+from .kit.lab import Fence, Lab
+from .kit.packet import marked
+from .kit.ports import ANY, OK, RA, RP, claim_port, outcome
+from .kit.scene import Scene
+from .net.bind_rule import ADDRESS_IN_USE
+from .net.endpoint import Endpoint, Protocol
+from .net.event import Event
+
+START, BURST = "workers.start", "workers.burst"
+FOUR, PAIR, PLAIN, STUCK, STEERED, BY_CPU, BY_ADDRESS, MIXED, USERS = range(9000, 9009)
+WORKERS = tuple(f"{word} worker" for word in ("first", "second", "third", "fourth"))
+MANY, FIXED, TURNS, JAMMED, SOME = 400, 60, 40, 60, 20
+PATIENCE, SHORT = 3.0, 0.5  # seconds until a client believes that nobody will speak
+SPREAD = list(range(20000, 20000 + MANY))
+REPLAYED, SEQUENCE = list(range(21000, 21000 + FIXED)), list(range(22000, 22000 + TURNS))
+COUNTERS = ("cat", "/proc/net/netstat")
+LAST = "the end"
+lab = Lab("reuseport", "SO_REUSEPORT: many sockets, one port", "hosts", fences=(Fence(LAST, ("near",)),))
+
+
+def start(scene: Scene, names: tuple[str, ...], port: int, host: str = "srv", **options: Any) -> None:
+    """Worker processes, each with a listener of its own on that port."""
+    for name in names:
+        scene.act(host, START, name, port, options)
+
+
+def burst(
+    scene: Scene, port: int, sources: list[int], patience: float = PATIENCE, cpu: int = -1, to: str = "near"
+) -> None:
+    """c2 connects from these source ports."""
+    scene.act("c2", BURST, scene.address("srv", to), port, sources, patience, cpu)
+
+
+@lab.step
+def listen_four_times(scene: Scene) -> None:
+    """Four processes listen on one port; c2 makes 400 connections. Then 60 from fixed source ports, and the same
+    again."""
+    start(scene, WORKERS, FOUR, reuseport=True)
+    scene.run("srv", "ss", "-tlnH", "sport", "=", f":{FOUR}")
+    burst(scene, FOUR, SPREAD)
+    burst(scene, FOUR, REPLAYED)
+    burst(scene, FOUR, REPLAYED)
+
+
+@lab.step
+def listen_twice(scene: Scene) -> None:
+    """Two processes listen; c2 makes 40 connections in a row, and the same again."""
+    start(scene, WORKERS[:2], PAIR, reuseport=True)
+    burst(scene, PAIR, SEQUENCE)
+    burst(scene, PAIR, SEQUENCE)
+
+
+@lab.step
+def leave_out_a_permission(scene: Scene) -> None:
+    """Without the option; with it, but under another user; over UDP with SO_REUSEADDR under another user; mixed with
+    SO_REUSEADDR; and on two addresses with the option on one only."""
+    start(scene, WORKERS[:2], PLAIN)
+    start(scene, WORKERS[:1], USERS, reuseport=True)
+    scene.act("other", START, "another user's", USERS, {"reuseport": True})
+    for name, host in (("root's", "srv"), ("another's", "other")):
+        claim_port(scene, host, f"udp, {name}", Endpoint(ANY, USERS), RA, protocol=Protocol.UDP)
+    claim_port(scene, "srv", "both options", Endpoint(ANY, MIXED), RA, RP)
+    scene["both options"].getsockname()
+    claim_port(scene, "srv", "one option", Endpoint(ANY, MIXED), RA)
+    scene.act("srv", START, "near worker", BY_ADDRESS, {"reuseport": True, "address": scene.address("srv", "near")})
+    scene.act("srv", START, "far worker", BY_ADDRESS, {"address": scene.address("srv", "far")})
+    burst(scene, BY_ADDRESS, [23000])
+    burst(scene, BY_ADDRESS, [23001], to="far")
+
+
+@lab.step
+def stop_one_worker(scene: Scene) -> None:
+    """Of two workers the one with a short queue is stopped; c2 makes 60 connections."""
+    start(scene, WORKERS[:1], STUCK, reuseport=True, backlog=1)
+    start(scene, WORKERS[1:2], STUCK, reuseport=True, backlog=JAMMED)
+    scene.act("srv", "workers.tell", WORKERS[0], int(signal.SIGSTOP))
+    scene.run("srv", *COUNTERS)
+    burst(scene, STUCK, list(range(24000, 24000 + JAMMED)), SHORT)
+    scene.run("srv", *COUNTERS)
+
+
+@lab.step
+def steer(scene: Scene) -> None:
+    """A program that always answers 2 is attached to four listeners; c2 makes 20 connections. Then two listeners are
+    each tied to a CPU, and c2 makes 20 connections on one CPU, and 20 on the other."""
+    for name in WORKERS:
+        scene.act("srv", START, name, STEERED, {"reuseport": True} | ({"select": 2} if name == WORKERS[-1] else {}))
+    burst(scene, STEERED, list(range(25000, 25000 + SOME)))
+    cpus = (0, 1) if int(scene.run("srv", "nproc")) > 1 else ()
+    for cpu in cpus:
+        scene.act("srv", START, WORKERS[cpu], BY_CPU, {"reuseport": True, "cpu": cpu})
+    for cpu in cpus:
+        burst(scene, BY_CPU, list(range(26000 + 100 * cpu, 26000 + 100 * cpu + SOME)), cpu=cpu)
+
+
+@lab.step
+def end(scene: Scene) -> None:
+    """One last datagram, so that the captures are known to be complete."""
+    scene.socket("srv", Protocol.UDP, "fence").bind(Endpoint(ANY, 9999))
+    sender = scene.socket("c2", Protocol.UDP, "fence sender")
+    sender.sendto(marked(LAST), scene_endpoint(scene))
+    scene["fence"].recvfrom()
+    scene.run("srv", "uname", "-r")
+
+
+def scene_endpoint(scene: Scene) -> Endpoint:
+    return Endpoint(scene.address("srv", "near"), 9999)
+
+
+def started(facts: Facts, port: int) -> dict[str, tuple[dict[str, Any], Event]]:
+    """The workers that were started on a port, by name, with the call that says so."""
+    return {it.args[1]: (it.result, it) for it in facts.acts(START) if it.args[2] == port}
+
+
+def served(facts: Facts, port: int) -> list[tuple[list[str], Event]]:
+    """Who served each connection of each burst to that port, in order."""
+    return [(it.result, it) for it in facts.acts(BURST) if it.args[2] == port]
+
+
+def listening(facts: Facts, port: int) -> tuple[int, bool, tuple[Event, ...]]:
+    """How many sockets listen on a port, whether all are different, and the calls that say so."""
+    workers = started(facts, port)
+    heard = [said for said, _ in workers.values() if said["said"] == OK]
+    distinct = len({it["inode"] for it in heard}) == len({it["pid"] for it in heard}) == len(heard)
+    return len(heard), distinct, tuple(event for _, event in workers.values())
+
+
+@lab.claim
+def one_port_has_many_listeners(facts: Facts) -> Iterator[Check]:
+    """Four processes listen on one port with four sockets; the kernel lists four rows with one local and one wildcard
+    remote endpoint. (C03, C35, C75, C96, C102, C104, C107, C142)"""
+    count, distinct, events = listening(facts, FOUR)
+    alone = count < 2 or not distinct
+    answers = dict.fromkeys(("C03", "C35", "C96", "C102", "C107"), alone) | dict.fromkeys(("C104", "C142"), not alone)
+    yield Check("sockets that listen", len(WORKERS), count, events, answers)
+    yield Check("each of its own process and inode", True, distinct, events)
+    table = facts.ran("ss", "-tlnH", "sport", "=", f":{FOUR}")
+    rows = [tuple(line.split()[3:5]) for line in str(table.result[1]).splitlines()]
+    yield Check("rows of the kernel's table", [(f"{ANY}:{FOUR}", f"{ANY}:*")] * len(WORKERS), rows, (table,))
+    kernel = facts.ran("uname", "-r")
+    version = tuple(int(part) for part in str(kernel.result[1]).split("-")[0].split(".")[:2])
+    yield Check(
+        "the kernel is 3.9 or newer", True, version >= (3, 9), (kernel,), {"C75": version >= (3, 9) and count > 1}
+    )
+
+
+@lab.claim
+def every_listener_gets_some(facts: Facts) -> Iterator[Check]:
+    """Of 400 connections every worker serves some, and together they serve all. (C116, C146)"""
+    names, event = served(facts, FOUR)[0]
+    shares = Counter(names)
+    everybody = set(shares) == set(WORKERS)
+    yield Check(
+        "workers that served", sorted(WORKERS), sorted(shares), (event,), {"C116": everybody, "C146": everybody}
+    )
+    yield Check("connections served", MANY, sum(shares[name] for name in WORKERS), (event,))
+
+
+@lab.claim
+def a_hash_decides(facts: Facts) -> Iterator[Check]:
+    """The same source ports reach the same workers again; different ones are spread. (C105, C129, C143)"""
+    (_, _), (first, one), (again, other) = served(facts, FOUR)
+    same = first == again
+    spread = len(set(first)) == len(WORKERS)
+    answers = {"C105": not same, "C129": not same, "C143": same and spread}
+    yield Check("the second time", first, again, (one, other), answers)
+    yield Check("workers that served", len(WORKERS), len(set(first)), (one,))
+
+
+@lab.claim
+def they_do_not_take_turns(facts: Facts) -> Iterator[Check]:
+    """Two listeners are not served in turn, and the same sequence comes again. (C144)"""
+    (first, one), (again, other) = served(facts, PAIR)
+    in_turn = all(here != there for here, there in pairwise(first))
+    yield Check("first, second, first, second", False, in_turn, (one,), {"C144": in_turn})
+    yield Check("the second time", first, again, (one, other))
+
+
+@lab.claim
+def everybody_must_agree(facts: Facts) -> Iterator[Check]:
+    """Without the option the second listener is refused; with it, so is another user's. UDP sockets of two users
+    share a port by SO_REUSEADDR instead. (C104, C147)"""
+    second, event = started(facts, PLAIN)[WORKERS[1]]
+    yield Check("without the option", ADDRESS_IN_USE, second["said"], (event,), {"C104": second["said"] != OK})
+    stranger, event = started(facts, USERS)["another user's"]
+    refused = stranger["said"] == ADDRESS_IN_USE
+    yield Check("under another user", ADDRESS_IN_USE, stranger["said"], (event,), {"C147": refused})
+    udp = facts.attempt("udp, another's", "bind")
+    yield Check("over UDP, another user, SO_REUSEADDR", OK, outcome(udp), (udp,), {"C147": outcome(udp) != OK})
+
+
+@lab.claim
+def not_every_socket_on_a_port_needs_it(facts: Facts) -> Iterator[Check]:
+    """A socket with both options and one with SO_REUSEADDR alone share an endpoint; and on two addresses, one
+    listener has SO_REUSEPORT and the other has not. (C148)"""
+    mixed = facts.attempt("one option", "bind")
+    yield Check("both options beside one", OK, outcome(mixed), (mixed,), {"C148": outcome(mixed) != OK})
+    (near, one), (far, other) = served(facts, BY_ADDRESS)
+    answers = {"C148": [near, far] != [["near worker"], ["far worker"]]}
+    yield Check("each address has its listener", [["near worker"], ["far worker"]], [near, far], (one, other), answers)
+
+
+@lab.claim
+def nobody_looks_who_is_busy(facts: Facts) -> Iterator[Check]:
+    """A stopped worker keeps its share: what its queue cannot hold is dropped, while the other worker has room.
+    (C88, C149)"""
+    ((names, event),) = served(facts, STUCK)
+    shares = Counter(names)
+    dropped = shares["ETIMEDOUT"]
+    before, after = _overflows(facts)
+    events = (event, *(it for it in facts.events if it.call == "run" and it.args == COUNTERS))
+    yield Check("some are dropped", True, dropped > 0, events, {"C88": dropped == 0, "C149": dropped > 0})
+    yield Check("the kernel counts overflows of a queue", True, after > before, events)
+    yield Check("its queue is full", True, shares["connected"] >= 2, events)
+    yield Check("the other worker serves its own", True, shares[WORKERS[1]] > 0, events)
+    yield Check("connections", JAMMED, dropped + shares[WORKERS[1]] + shares["connected"], events)
+
+
+def _overflows(facts: Facts) -> tuple[int, int]:
+    """The kernel's count of full queues, before and after."""
+    asked = [it for it in facts.events if it.call == "run" and it.args == COUNTERS and it.error is None]
+    if len(asked) != 2:
+        raise EvidenceError("the kernel's count of overflows was not read twice")
+    first, second = (_counter(str(it.result[1]), "ListenOverflows") for it in asked)
+    return first, second
+
+
+def _counter(table: str, name: str) -> int:
+    """A counter out of /proc/net/netstat: a line of names, then a line of numbers."""
+    names, numbers = (line.split() for line in table.splitlines() if line.startswith("TcpExt:"))
+    return int(numbers[names.index(name)])
+
+
+@lab.claim
+def a_program_may_decide(facts: Facts) -> Iterator[Check]:
+    """A BPF program that answers 2 sends every connection to the third listener. (C163)"""
+    ((names, event),) = served(facts, STEERED)
+    steered = names == [WORKERS[2]] * SOME
+    yield Check("who serves", [WORKERS[2]] * SOME, names, (event,), {"C163": not steered})
+
+
+@lab.claim
+def a_cpu_may_decide(facts: Facts) -> Iterator[Check]:
+    """Listeners tied to a CPU serve what that CPU receives: 20 connections on one CPU reach one worker, 20 on the
+    other the other. (C167)"""
+    split = served(facts, BY_CPU)
+    if not split:
+        raise EvidenceError("this machine has one CPU, so nothing can be split by it")
+    for cpu, (names, event) in enumerate(split):
+        mine = names == [WORKERS[cpu]] * SOME
+        yield Check(f"on CPU {cpu}", [WORKERS[cpu]] * SOME, names, (event,), {"C167": mine})

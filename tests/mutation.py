@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from labs.kit.capture import Capture
 from labs.kit.claim import Evidence
@@ -13,6 +14,8 @@ from labs.kit.facts import Facts
 from labs.kit.packet import Packet
 from labs.net.endpoint import Endpoint, FourTuple
 from labs.net.event import Event
+
+FEW, MANY = 4, 60  # witnesses of one kind that stand for all of them
 
 
 def mutants(facts: Facts, witness: Evidence, others: bool = False) -> Iterator[Facts]:
@@ -71,12 +74,14 @@ def _packets(facts: Facts, packet: Packet) -> Iterator[Packet]:
     yield replace(packet, flow=_flow(flow.reversed(), port=True).reversed())
     yield replace(packet, flow=replace(flow, destination=_at(flow.destination, "203.0.113.9")))
     yield replace(packet, ttl=packet.ttl + 7)
+    yield replace(packet, flags="R")
     yield replace(packet, payload=packet.payload + b"!")
     yield replace(packet, payload=b"[another] " + packet.payload)
 
 
 def _as_others(facts: Facts, packet: Packet) -> Iterator[Packet]:
-    for mark in {other.mark for capture in facts.captures.values() for other in capture} - {None, packet.mark}:
+    marks = {other.mark for capture in facts.captures.values() for other in capture} - {None, packet.mark}
+    for mark in sorted(str(mark) for mark in marks)[-MANY:]:
         yield replace(packet, payload=f"[{mark}] ".encode())
     for other in facts.captures[packet.tap]:
         if other.flow != packet.flow and other.protocol is packet.protocol and other.mark:
@@ -85,8 +90,9 @@ def _as_others(facts: Facts, packet: Packet) -> Iterator[Packet]:
 
 def _like_others(facts: Facts, event: Event) -> Iterator[Event]:
     """The event with what another call of the same kind returned, or with one part of that."""
-    for other in facts.events:
-        if other is not event and other.call == event.call and other.args[:1] == event.args[:1]:
+    others = (it for it in facts.events if it.call == event.call and it.args[:1] == event.args[:1])
+    for other in islice(others, FEW):
+        if other is not event:
             yield replace(event, result=other.result)
             if isinstance(event.result, dict) and isinstance(other.result, dict):
                 for key in event.result:
@@ -94,7 +100,7 @@ def _like_others(facts: Facts, event: Event) -> Iterator[Event]:
 
 
 def _events(event: Event) -> Iterator[Event]:
-    elsewhere = Endpoint("203.0.113.9", 9)
+    elsewhere = Endpoint("203.0.113.9", 80)
     yield replace(event, result=["203.0.113.9", 9])
     yield replace(event, result="something else")
     data = event.result[0] if isinstance(event.result, list) and event.result else event.result
@@ -105,6 +111,7 @@ def _events(event: Event) -> Iterator[Event]:
         yield replace(event, result=[f"{event.result[0]}!", *event.result[1:]])  # one answer of many
         yield replace(event, result=[event.result[0], "something else"])  # what a program printed
         yield replace(event, result=[event.result[0], re.sub(r"\d+", "2", str(event.result[1]))])  # other numbers
+        yield replace(event, result=[event.result[0], re.sub(r"sk:[0-9a-f]+", "sk:1", str(event.result[1]))])
         if len(event.args) == 2 and isinstance(event.args[1], list):  # one question of many was never asked
             yield replace(event, args=(event.args[0], event.args[1][1:]), result=event.result[1:])
     if isinstance(event.result, list) and event.result and all(isinstance(it, list) for it in event.result):
@@ -112,6 +119,15 @@ def _events(event: Event) -> Iterator[Event]:
         yield replace(
             event, result=[[it for part in event.result for it in part], *([] for _ in event.result[1:])]
         )  # one read them all
+    if isinstance(event.result, list) and event.result and all(isinstance(it, str) for it in event.result):
+        yield replace(event, result=[event.result[0]] * len(event.result))  # one answer for all
+    if isinstance(event.result, dict):
+        for key, value in event.result.items():
+            for other in (it for it in event.result.values() if isinstance(it, dict) and isinstance(value, dict)):
+                for part in value:
+                    yield replace(event, result=event.result | {key: value | {part: other[part]}})
+                    yield replace(event, result=event.result | {key: value | {part: -1}})
+    yield replace(event, host="elsewhere")
     yield replace(event, error="ENOMEM")
     if event.error is not None:
         yield replace(event, error=None)

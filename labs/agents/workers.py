@@ -52,10 +52,8 @@ def _work(name: str, port: int, options: dict[str, Any], report: int) -> None:
     line = json.dumps({"pid": os.getpid(), "said": said, "inode": inode, "cookie": cookie})
     os.write(report, line.encode() + b"\n")
     os.close(report)
-    while said == "ok":
-        client, _ = listener.accept()
-        with client, suppress(OSError):
-            client.sendall(name.encode())
+    if said == "ok":
+        _serve(listener, name)
     os._exit(0)
 
 
@@ -73,6 +71,29 @@ def _attach(listener: socket.socket, index: int) -> None:
     program = struct.pack("HL", 1, addressof(buffer))
     listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, program)
     assert sizeof(buffer) == len(code)
+
+
+def share(names: list[str], port: int) -> int:
+    """One listener, and a forked worker for each name that accepts from it; returns the listener's cookie."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.bind(("0.0.0.0", port))
+    listener.listen(64)
+    for name in names:
+        child = os.fork()
+        if child == 0:
+            _serve(listener, name)
+        _children[name] = child
+    (cookie,) = struct.unpack("=Q", listener.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8))
+    listener.close()
+    return int(cookie)
+
+
+def _serve(listener: socket.socket, name: str) -> None:
+    """Greet every client by name until ended."""
+    while True:
+        client, _ = listener.accept()
+        with client, suppress(OSError):
+            client.sendall(name.encode())
 
 
 def tell(name: str, number: int) -> None:

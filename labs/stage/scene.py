@@ -170,6 +170,9 @@ class LiveSocket:
     def setsockopt(self, level: str, option: str, value: int | tuple[str, str]) -> None:
         self.call("setsockopt", level, option, value)
 
+    def settimeout(self, seconds: float) -> None:
+        self.call("settimeout", seconds)
+
     def getsockname(self) -> Endpoint:
         return Endpoint(*self.call("getsockname"))
 

@@ -19,6 +19,7 @@ from .progress import Progress
 PLUGINS = Path("/usr/local/lib/docker/cli-plugins")
 NEWER_SUITES = ("trixie", "sid")  # bookworm's own docker-compose is version 1
 START_SECONDS = 60.0
+PID_FILES = ((Path("/run/docker.pid"), "dockerd"), (Path("/run/docker/containerd/containerd.pid"), "containerd"))
 
 
 def setup(tell: Progress) -> list[str]:
@@ -64,7 +65,8 @@ def _start_engine() -> None:
         if started.returncode:
             raise SetupError(f"systemd could not start docker: {started.stderr.strip()}", "See `journalctl -u docker`.")
         return
-    _forget_dead_engine()
+    for pid_file, name in PID_FILES:
+        forget_dead(pid_file, name)
     log = Path("/var/log/fourtuple-dockerd.log")
     with tempfile.TemporaryDirectory(prefix="fourtuple-") as place:
         ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -99,14 +101,20 @@ def _came_up(engine: subprocess.Popen[bytes], ready: socket.socket) -> bool:
         os.close(ended)
 
 
-def _forget_dead_engine() -> None:
-    """An engine that was killed leaves its pid file; once another process has that number, dockerd refuses to start."""
-    pid_file = Path("/var/run/docker.pid")
-    if not pid_file.exists():
-        return
-    name = Path(f"/proc/{pid_file.read_text().strip()}/comm")
-    if not name.exists() or name.read_text().strip() != "dockerd":
-        pid_file.unlink()
+def forget_dead(pid_file: Path, name: str) -> None:
+    """Remove the pid file of a program that was killed.
+
+    dockerd takes whatever has that number now, even a zombie, for the engine or containerd that is still running, and
+    waits for it in vain.
+    """
+    try:
+        stat = Path(f"/proc/{int(pid_file.read_text())}/stat").read_text()
+        state = stat.rpartition(")")[2].split()[0]
+        if f"({name})" in stat and state not in "ZX":
+            return
+    except (OSError, ValueError):
+        pass
+    pid_file.unlink(missing_ok=True)
 
 
 def _compose(tell: Progress) -> str:

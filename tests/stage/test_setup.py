@@ -1,6 +1,7 @@
 """Setting up does only what is missing, and says in a sentence what it cannot do. Engine and programs are fakes."""
 
 import os
+import subprocess
 
 import pytest
 
@@ -100,6 +101,27 @@ def test_on_bookworm_the_newer_suites_package_is_unpacked(programs, ready, monke
     assert "Docker Compose 2.26.1-4" in setup.setup(Told())
     assert plugin.read_text() == "plugin\n"
     assert not [call for call in programs.calls if call.startswith("apt-get install")]
+
+
+@pytest.mark.parametrize("content", ["999999999", "not a number", "", str(os.getpid())])
+def test_the_pid_file_of_a_program_that_was_killed_is_forgotten(tmp_path, content):
+    """Nobody has that number, or somebody else does."""
+    file = tmp_path / "containerd.pid"
+    file.write_text(content)
+    setup.forget_dead(file, "containerd")
+    assert not file.exists()
+
+
+def test_a_zombie_is_dead_and_a_living_program_is_not(tmp_path):
+    file = tmp_path / "containerd.pid"
+    with subprocess.Popen(["sh", "-c", "read line"], stdin=subprocess.PIPE) as process:
+        file.write_text(str(process.pid))
+        setup.forget_dead(file, "sh")
+        assert file.exists()
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, and not reaped yet
+        setup.forget_dead(file, "sh")
+        assert not file.exists()
 
 
 def test_a_mirror_that_fails_is_a_sentence_with_its_last_words(programs, ready, monkeypatch):

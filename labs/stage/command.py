@@ -15,6 +15,8 @@ from typing import Any
 from ..kit.errors import LabError
 from . import signals
 
+INTERRUPTED = 130
+
 
 def command(body: Callable[..., int | None]) -> Callable[..., None]:
     """Decorator: a task whose body returns an exit code (None is 0) and may raise LabError anywhere.
@@ -25,7 +27,13 @@ def command(body: Callable[..., int | None]) -> Callable[..., None]:
     @wraps(body)
     def guarded(*args: Any, **kwargs: Any) -> None:
         signals.interrupt_on_any()
-        if code := _run(body, *args, **kwargs):
+        try:
+            code = _run(body, *args, **kwargs)
+            signals.too_late()
+        except KeyboardInterrupt:
+            _complain("interrupted")
+            code = INTERRUPTED
+        if code:
             sys.exit(code)
 
     return guarded
@@ -36,9 +44,6 @@ def _run(body: Callable[..., int | None], *args: Any, **kwargs: Any) -> int:
         return body(*args, **kwargs) or 0
     except LabError as error:
         return _complain(error.message, error.hint)
-    except KeyboardInterrupt:
-        _complain("interrupted")
-        return 130
     except OSError as error:
         if type(error).__module__.startswith(("docker", "requests")):
             return _complain(f"the engine refused: {getattr(error, 'explanation', None) or error}", "See its own log.")

@@ -9,18 +9,23 @@ from contextlib import contextmanager
 from types import FrameType
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+HEARD = tuple(number for number in ENDINGS if signal.getsignal(number) is not signal.SIG_IGN)  # nohup ignores one
 
 
 def interrupt_on_any() -> None:
-    """From now on each of them raises KeyboardInterrupt, once; one that was ignored before (nohup) stays ignored."""
+    """From now on each of them raises KeyboardInterrupt, once; one that our caller had ignored stays ignored."""
+    for number in HEARD:
+        signal.signal(number, _interrupt)
+
+
+def too_late() -> None:
+    """From now on they are ignored, and stay so while Python shuts down: the task is done and its answer given."""
     for number in ENDINGS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _interrupt(*_: int | FrameType | None) -> None:
-    for number in ENDINGS:
-        signal.signal(number, signal.SIG_IGN)
+    too_late()
     raise KeyboardInterrupt
 
 

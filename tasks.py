@@ -40,7 +40,7 @@ def lab(_: Context, name: str, nat: str = "", json: bool = False, junit: str = "
     ready = session.begin(name, nat, tell)
     tell.lesson(ready.lab)
     with tell.working("bringing the lab up"):
-        audience = run.Audience(lambda topology: tell.picture(topology, ready.nat), tell.step)
+        audience = run.Audience(lambda topology: tell.picture(topology, ready.nat), tell.step, tell.note)
         ran = run.run(ready, Path(out), audience, keep, full)
     try:
         judged = report.judge(rundir.load(ran.path))

@@ -16,9 +16,8 @@ from .kit.lab import Fence, Lab
 from .kit.packet import Packet, marked
 from .kit.ports import ANY, outcome
 from .kit.scene import Scene
-from .kit.socket_table import COMMAND, Row, rows
+from .kit.socket_table import COMMAND, on_port, rows, tables
 from .net.endpoint import Endpoint, FourTuple, Protocol
-from .net.event import Event
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
 WEB, THREADED, SHARED, UDP_PORT, FENCE_PORT = 80, 81, 82, 5300, 9999
@@ -138,16 +137,6 @@ def leave_tcp(scene: Scene) -> None:
     scene["asker"].drain()
 
 
-def tables(facts: Facts) -> tuple[tuple[tuple[Row, ...], Event], ...]:
-    """The server's socket table: before the first client, before accept(), after it, at the end."""
-    asked = [it for it in facts.events if it.call == "run" and it.args == COMMAND and it.host == "srv"]
-    return tuple((rows(it), it) for it in asked)
-
-
-def web(table: tuple[Row, ...], state: str) -> list[Row]:
-    return [row for row in table if row.local.port == WEB and row.state == state]
-
-
 def from_server(facts: Facts) -> list[Packet]:
     """Segments of port 80, or to it, that the server's interface saw leave."""
     home = facts.topology.host("srv").address("near")
@@ -187,8 +176,8 @@ def every_conversation_is_on_port_80(facts: Facts) -> Iterator[Check]:
 def there_is_a_socket_for_each(facts: Facts) -> Iterator[Check]:
     """Fifty accepted sockets and the listener are 51 sockets of the kernel on one port; no tuple is there twice.
     (C07, C45, C46, C50, C66, C68, C115, C121)"""
-    table, event = tables(facts)[2]
-    established, listeners = web(table, "ESTAB"), web(table, "LISTEN")
+    table, event = tables(facts, "srv")[2]
+    established, listeners = on_port(table, WEB, "ESTAB"), on_port(table, WEB, "LISTEN")
     cookies = {row.cookie for row in (*established, *listeners)}
     each = dict.fromkeys(("C07", "C46", "C66", "C68", "C115"), len(cookies) == len(CLIENTS) + 1)
     yield Check("sockets on the port", len(CLIENTS) + 1, len(cookies), (event,), each)
@@ -203,9 +192,9 @@ def there_is_a_socket_for_each(facts: Facts) -> Iterator[Check]:
 def the_kernel_makes_it_before_accept(facts: Facts) -> Iterator[Check]:
     """Before accept() the fifty are established, hold what was sent, and belong to no process; accept() returns the
     same sockets. (C09, C24, C43, C65, C71)"""
-    before, event = tables(facts)[1]
-    after, later = tables(facts)[2]
-    waiting, accepted = web(before, "ESTAB"), web(after, "ESTAB")
+    before, event = tables(facts, "srv")[1]
+    after, later = tables(facts, "srv")[2]
+    waiting, accepted = on_port(before, WEB, "ESTAB"), on_port(after, WEB, "ESTAB")
     orphans = [row for row in waiting if row.inode == 0]
     unaccepted = len(orphans) == len(CLIENTS)
     nobody = dict.fromkeys(("C24", "C43"), not unaccepted) | {"C71": unaccepted}
@@ -260,13 +249,13 @@ def the_listener_only_listens(facts: Facts) -> Iterator[Check]:
         "recv() and send()", ["ENOTCONN", "EPIPE"], [outcome(read), outcome(write)], (read, write), {"C06": mute}
     )
     yield Check("getpeername()", "ENOTCONN", outcome(peer), (peer,), {"C52": outcome(peer) == "ENOTCONN"})
-    found = tables(facts)
-    listening = [web(table, "LISTEN") for table, _ in found]
+    found = tables(facts, "srv")
+    listening = [on_port(table, WEB, "LISTEN") for table, _ in found]
     always = [len(it) for it in listening] == [1] * len(found) and all(it[0].remote is None for it in listening)
     events = tuple(event for _, event in found)
     yield Check("it is listed as listening, without a peer", True, always, events, {"C10": not always, "C33": always})
     cookie = listening[2][0].cookie
-    fresh = all(row.cookie != cookie for row in web(found[2][0], "ESTAB"))
+    fresh = all(row.cookie != cookie for row in on_port(found[2][0], WEB, "ESTAB"))
     yield Check("accepted sockets are others", True, fresh, (found[2][1],), {"C123": fresh})
     for name in LATE:
         near = facts.at("near")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from .kit import counters
 from .kit.claim import Check
 from .kit.errors import EvidenceError
 from .kit.facts import Facts
@@ -31,7 +32,6 @@ MANY, FIXED, TURNS, JAMMED, SOME = 400, 60, 40, 60, 20
 PATIENCE, SHORT = 3.0, 0.5  # seconds until a client believes that nobody will speak
 SPREAD = list(range(20000, 20000 + MANY))
 REPLAYED, SEQUENCE = list(range(21000, 21000 + FIXED)), list(range(22000, 22000 + TURNS))
-COUNTERS = ("cat", "/proc/net/netstat")
 LAST = "the end"
 lab = Lab("reuseport", "SO_REUSEPORT: many sockets, one port", "hosts", fences=(Fence(LAST, ("near",)),))
 
@@ -92,9 +92,9 @@ def stop_one_worker(scene: Scene) -> None:
     start(scene, WORKERS[:1], STUCK, reuseport=True, backlog=1)
     start(scene, WORKERS[1:2], STUCK, reuseport=True, backlog=JAMMED)
     scene.act("srv", "workers.tell", WORKERS[0], int(signal.SIGSTOP))
-    scene.run("srv", *COUNTERS)
+    scene.run("srv", *counters.COMMAND)
     burst(scene, STUCK, list(range(24000, 24000 + JAMMED)), SHORT)
-    scene.run("srv", *COUNTERS)
+    scene.run("srv", *counters.COMMAND)
 
 
 @lab.step
@@ -225,28 +225,13 @@ def nobody_looks_who_is_busy(facts: Facts) -> Iterator[Check]:
     ((names, event),) = served(facts, STUCK)
     shares = Counter(names)
     dropped = shares["ETIMEDOUT"]
-    before, after = _overflows(facts)
-    events = (event, *(it for it in facts.events if it.call == "run" and it.args == COUNTERS))
+    before, after = (counters.counter(it, "ListenOverflows") for it in counters.readings(facts, "srv"))
+    events = (event, *counters.readings(facts, "srv"))
     yield Check("some are dropped", True, dropped > 0, events, {"C88": dropped == 0, "C149": dropped > 0})
     yield Check("the kernel counts overflows of a queue", True, after > before, events)
     yield Check("its queue is full", True, shares["connected"] >= 2, events)
     yield Check("the other worker serves its own", True, shares[WORKERS[1]] > 0, events)
     yield Check("connections", JAMMED, dropped + shares[WORKERS[1]] + shares["connected"], events)
-
-
-def _overflows(facts: Facts) -> tuple[int, int]:
-    """The kernel's count of full queues, before and after."""
-    asked = [it for it in facts.events if it.call == "run" and it.args == COUNTERS and it.error is None]
-    if len(asked) != 2:
-        raise EvidenceError("the kernel's count of overflows was not read twice")
-    first, second = (_counter(str(it.result[1]), "ListenOverflows") for it in asked)
-    return first, second
-
-
-def _counter(table: str, name: str) -> int:
-    """A counter out of /proc/net/netstat: a line of names, then a line of numbers."""
-    names, numbers = (line.split() for line in table.splitlines() if line.startswith("TcpExt:"))
-    return int(numbers[names.index(name)])
 
 
 @lab.claim

@@ -112,6 +112,8 @@ def _events(event: Event) -> Iterator[Event]:
         yield replace(event, result=[event.result[0], "something else"])  # what a program printed
         yield replace(event, result=[event.result[0], re.sub(r"\d+", "2", str(event.result[1]))])  # other numbers
         yield replace(event, result=[event.result[0], re.sub(r"sk:[0-9a-f]+", "sk:1", str(event.result[1]))])
+        yield replace(event, result=[event.result[0], re.sub(r"ino:[0-9]+", "ino:1", str(event.result[1]))])
+        yield replace(event, result=[event.result[0], re.sub(r"UNCONN|ESTAB", "CLOSING", str(event.result[1]))])
         if len(event.args) == 2 and isinstance(event.args[1], list):  # one question of many was never asked
             yield replace(event, args=(event.args[0], event.args[1][1:]), result=event.result[1:])
     if isinstance(event.result, list) and event.result and all(isinstance(it, list) for it in event.result):
@@ -123,6 +125,7 @@ def _events(event: Event) -> Iterator[Event]:
         yield replace(event, result=[event.result[0]] * len(event.result))  # one answer for all
     if isinstance(event.result, dict):
         for key, value in event.result.items():
+            yield replace(event, result=event.result | {key: [] if isinstance(value, list) else -1})
             for other in (it for it in event.result.values() if isinstance(it, dict) and isinstance(value, dict)):
                 for part in value:
                     yield replace(event, result=event.result | {key: value | {part: other[part]}})

@@ -23,9 +23,15 @@ from typing import IO, Any
 
 from ..net.endpoint import Endpoint
 from ..net.event import Event
+from . import processes
 
 SO_COOKIE = 57  # linux/socket.h
-_OPTIONS = {"SO_COOKIE": SO_COOKIE}  # what Python's socket module has no name for
+_OPTIONS = {  # what Python's socket module has no name for (linux/socket.h, linux/in.h)
+    "SO_COOKIE": SO_COOKIE,
+    "IP_FREEBIND": 15,
+    "IP_BIND_ADDRESS_NO_PORT": 24,
+    "IP_LOCAL_PORT_RANGE": 51,
+}
 PATIENCE = 2.0  # seconds a blocking call may take before it is reported as ETIMEDOUT
 _KINDS = {
     "udp": (socket.AF_INET, socket.SOCK_DGRAM),
@@ -44,6 +50,7 @@ class Driver:
     def __init__(self, host: str) -> None:
         self.host = host
         self._sockets: dict[str, socket.socket] = {}
+        self._children: dict[str, processes.Child] = {}
 
     def handle(self, line: str) -> Event:
         """Make the call a line asks for; whatever goes wrong is the event's `error`, never an exception."""
@@ -52,6 +59,8 @@ class Driver:
         error: str | None = None
         try:
             request = json.loads(line)
+            if (child := request.pop("process", "")) and request["call"] != "fork":
+                return Event.from_json(self._children[child].ask(json.dumps(request)))
             call = self._meaning(request["call"])
             result = call(request.get("socket", ""), list(request.get("args", [])))
         except TimeoutError:
@@ -85,17 +94,15 @@ class Driver:
         if call in _PLAIN:
             return lambda name, args: _plain(call, self._sockets[name], args)
         return {"socket": self._open, "accept": self._accept, "close": self._close, "drain": self._drain, "run": _run,
-                "act": _act}[call]  # fmt: skip
+                "act": _act, "fork": self._fork, "kill": self._kill, "identity": self._identify, "dup": self._dup,
+                "give": self._give, "take": self._take, "take_from": self._take_from}[call]  # fmt: skip
 
     def _open(self, name: str, args: list[Any]) -> None:
-        opened = socket.socket(*_KINDS[args[0]])
-        opened.settimeout(PATIENCE)
-        self._sockets[name] = opened
+        self._keep(name, socket.socket(*_KINDS[args[0]]))
 
     def _accept(self, name: str, args: list[Any]) -> Any:
         accepted, peer = self._sockets[name].accept()
-        accepted.settimeout(PATIENCE)
-        self._sockets[args[0]] = accepted
+        self._keep(args[0], accepted)
         return peer
 
     def _close(self, name: str, _: list[Any]) -> None:
@@ -110,6 +117,44 @@ class Driver:
                 read.append(opened.recvfrom(65535))
         opened.settimeout(PATIENCE)
         return read
+
+    def _fork(self, _: str, args: list[Any]) -> int:
+        """A child process with a copy of every descriptor; it calls them `child:name`. Returns its pid."""
+        (name,) = args
+        self._children[name] = processes.fork(lambda: self._as_child(name))
+        return self._children[name].pid
+
+    def _as_child(self, name: str) -> Callable[[str], str]:
+        for other in self._children.values():
+            other.forget()
+        child = Driver(f"{self.host}/{name}")
+        child._sockets = {f"{name}:{socket}": opened for socket, opened in self._sockets.items()}
+        return lambda line: child.handle(line).to_json()
+
+    def _kill(self, _: str, args: list[Any]) -> None:
+        self._children[args[0]].signal(args[1])
+
+    def _identify(self, name: str, _: list[Any]) -> dict[str, int | str]:
+        return processes.identity(self._sockets[name])
+
+    def _dup(self, name: str, args: list[Any]) -> None:
+        self._sockets[args[0]] = self._sockets[name].dup()
+
+    def _give(self, name: str, args: list[Any]) -> None:
+        """Send a copy of another socket's descriptor over this Unix-domain socket (SCM_RIGHTS)."""
+        socket.send_fds(self._sockets[name], [b"descriptor"], [self._sockets[args[0]].fileno()])
+
+    def _take(self, name: str, args: list[Any]) -> None:
+        """Receive a descriptor over this Unix-domain socket; the socket is called as `args` says from now on."""
+        _, (descriptor,), _, _ = socket.recv_fds(self._sockets[name], 64, 1)
+        self._keep(args[0], socket.socket(fileno=descriptor))
+
+    def _take_from(self, name: str, args: list[Any]) -> None:
+        self._keep(name, processes.take_from(*args))
+
+    def _keep(self, name: str, opened: socket.socket) -> None:
+        opened.settimeout(PATIENCE)
+        self._sockets[name] = opened
 
     def _identity(self, name: str) -> tuple[Endpoint | None, Endpoint | None, int | None]:
         """What the kernel says of a socket: both ends, and its cookie."""
@@ -142,10 +187,17 @@ def _plain(call: str, sock: socket.socket, args: list[Any]) -> Any:
     """A method of the socket itself, its arguments turned from JSON into what Python wants."""
     if call in ("send", "sendto"):
         args = [args[0].encode("latin-1"), *args[1:]]
+    if call == "setsockopt" and args[1] == "SO_LINGER":  # on or off, and seconds
+        args[2] = struct.pack("ii", *args[2])
+    if call == "setsockopt" and args[1] == "SO_BINDTODEVICE":
+        args[2] = args[2].encode()
     if call == "setsockopt" and args[1] == "IP_ADD_MEMBERSHIP":  # group and the address of the interface
         args[2] = b"".join(map(socket.inet_aton, args[2]))
+    if call == "shutdown":
+        args = [getattr(socket, args[0])]
     if call in ("setsockopt", "getsockopt"):
-        args = [_OPTIONS.get(arg) or getattr(socket, arg) if isinstance(arg, str) else arg for arg in args]
+        names = [_OPTIONS.get(arg) or getattr(socket, arg) if isinstance(arg, str) else arg for arg in args[:2]]
+        args = [*names, *args[2:]]
     return getattr(sock, call)(*(tuple(arg) if isinstance(arg, list) else arg for arg in args))
 
 

@@ -35,6 +35,14 @@ class Capture:
             raise EvidenceError(f"no packet [{mark}] was captured at {self.tap}")
         return packet
 
+    def acknowledgement(self, segment: Packet) -> Packet:
+        """The first segment that acknowledges the whole of this one; EvidenceError when there is none."""
+        end = segment.sequence + len(segment.payload) + ("S" in segment.flags) + ("F" in segment.flags)
+        for packet in self.packets[self.packets.index(segment) + 1 :]:
+            if packet.flow == segment.flow.reversed() and (packet.acknowledgement - end) % 2**32 < 2**31:
+                return packet
+        raise EvidenceError(f"nothing at {self.tap} acknowledges {segment}")
+
     def before(self, fence: str) -> tuple[Packet, ...]:
         """Everything this tap saw before the fence; EvidenceError when the fence itself never came.
 

@@ -77,7 +77,7 @@ class Claim:
             checks.extend(self.examine(facts))
         except EvidenceError as missing:
             why = missing.message
-        except (LookupError, TypeError, ValueError) as damaged:
+        except (LookupError, TypeError, ValueError, RuntimeError) as damaged:  # RuntimeError: next() found none
             why = f"the evidence makes no sense: {damaged!r}"
         else:
             why = "" if checks else "nothing was there to compare"

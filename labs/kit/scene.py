@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from typing import Protocol as Interface
 
 from ..net.endpoint import Endpoint, Protocol
@@ -27,14 +28,34 @@ class Socket(Interface):
         """Read everything that waits to be read, without waiting; the event says what it was."""
         ...
 
-    def setsockopt(self, level: str, option: str, value: int | tuple[str, str]) -> None: ...
+    def setsockopt(self, level: str, option: str, value: int | str | tuple[int | str, int | str]) -> None: ...
     def settimeout(self, seconds: float) -> None:
         """How long a call may wait; 0: it asks the kernel and takes its first word."""
         ...
 
     def getsockname(self) -> Endpoint: ...
     def getpeername(self) -> Endpoint: ...
+    def getsockopt(self, level: str, option: str) -> int: ...
+    def shutdown(self, how: str) -> None:
+        """`SHUT_RD`, `SHUT_WR` or `SHUT_RDWR`."""
+        ...
+
     def close(self) -> None: ...
+    def dup(self, name: str) -> Socket:
+        """Another descriptor of the same socket."""
+        ...
+
+    def give(self, other: str) -> None:
+        """Send a descriptor of another socket over this one of the Unix domain (SCM_RIGHTS)."""
+        ...
+
+    def take(self, name: str) -> Socket:
+        """Receive a descriptor over this socket of the Unix domain."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """Who holds it and what it refers to: pid, uid, namespace, descriptor, inode."""
+        ...
 
 
 class Scene(Interface):
@@ -48,6 +69,29 @@ class Scene(Interface):
 
     def unix_socket(self, host: str, name: str) -> Socket:
         """A new stream socket of the Unix domain."""
+        ...
+
+    def fork(self, host: str, name: str) -> str:
+        """A child of the host's process, with a descriptor of every socket its parent has.
+
+        The result, `host/name`, is a host like any other; the child's descriptors are called `name:socket`.
+        """
+        ...
+
+    def kill(self, child: str, number: int = 9) -> None:
+        """Send a signal to a forked child, and wait for its end if it is SIGKILL."""
+        ...
+
+    def take_from(self, host: str, name: str, pid: int, descriptor: int) -> Socket:
+        """Copy a descriptor out of another process (pidfd_getfd), which is not asked."""
+        ...
+
+    def wait(self, seconds: int, why: str) -> None:
+        """Let time pass, and tell whoever watches what for."""
+        ...
+
+    def device(self, host: str, network: str) -> str:
+        """The name of the interface of `host` in that network, as the host itself calls it."""
         ...
 
     def act(self, host: str, function: str, *args: object) -> object:

@@ -12,6 +12,8 @@ from typing import Any
 
 from .endpoint import Endpoint, FourTuple
 
+_LONG = 200  # characters of a result that a person still reads; the run directory has all of them
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -36,8 +38,9 @@ class Event:
     wall_ns: int
 
     def __str__(self) -> str:
-        outcome = self.error or self.result
-        return f"{self.host}: {self.socket}.{self.call}({', '.join(map(_words, self.args))}) = {_words(outcome)}"
+        outcome = _words(self.error or self.result)
+        asked = f"{self.host}: {self.socket}.{self.call}({', '.join(map(_words, self.args))}) = "
+        return asked + (outcome if len(outcome) <= _LONG else f"{outcome[:_LONG]}... ({len(outcome)} characters)")
 
     @property
     def flow(self) -> FourTuple:

@@ -36,6 +36,7 @@ class Audience:
 
     topology: Callable[[Topology], None] = lambda _: None
     step: Callable[[Step], None] = lambda _: None
+    note: Callable[[str], None] = lambda _: None
 
 
 @dataclass(slots=True)
@@ -134,7 +135,7 @@ def _play(
     for tap in taps:
         tap.ready()
     clock.lap("ready")
-    ended = _steps(lab, LiveScene(topology, nodes, recording.event, full), audience)
+    ended = _steps(lab, LiveScene(topology, nodes, recording.event, full, audience.note), audience)
     clock.lap("drive")
     if not ended:
         for tap in taps:

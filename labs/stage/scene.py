@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -60,9 +61,15 @@ class LiveScene:
     """The hosts of a running lab, as steps see them (`labs.kit.scene.Scene`)."""
 
     def __init__(
-        self, topology: Topology, nodes: dict[str, Node], record: Callable[[Event], None], full: bool = False
+        self,
+        topology: Topology,
+        nodes: dict[str, Node],
+        record: Callable[[Event], None],
+        full: bool = False,
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.full = full
+        self.note = note
         self._topology = topology
         self._nodes = nodes
         self._record = record
@@ -81,6 +88,30 @@ class LiveScene:
         opened = LiveSocket(self, host, name)
         opened.call("socket", kind)
         return self.keep(opened)
+
+    def fork(self, host: str, name: str) -> str:
+        self._succeed(host, "fork", name)
+        child = f"{host}/{name}"
+        for opened in [it for it in self._sockets.values() if it.host == host]:
+            self.keep(LiveSocket(self, child, f"{name}:{opened.name}"))
+        return child
+
+    def kill(self, child: str, number: int = 9) -> None:
+        host, _, name = child.partition("/")
+        self._succeed(host, "kill", name, number)
+
+    def take_from(self, host: str, name: str, pid: int, descriptor: int) -> LiveSocket:
+        taken = LiveSocket(self, host, name)
+        taken.call("take_from", pid, descriptor)
+        return self.keep(taken)
+
+    def wait(self, seconds: int, why: str) -> None:
+        for passed in range(seconds):
+            self.note(f"{why}: {seconds - passed} s more")
+            threading.Event().wait(1)
+
+    def device(self, host: str, network: str) -> str:
+        return str(self.act(host, "router.interface_carrying", self.address(host, network)))
 
     def act(self, host: str, function: str, *args: object) -> object:
         return self._succeed(host, "act", function, *args)
@@ -115,7 +146,9 @@ class LiveScene:
 
     def call(self, host: str, socket: str, call: str, args: tuple[Any, ...]) -> Event:
         """Ask a host for one call and record what came of it."""
-        event = self._nodes[host].ask({"step": self.step, "socket": socket, "call": call, "args": args})
+        node, _, child = host.partition("/")
+        request = {"host": host, "step": self.step, "socket": socket, "call": call, "args": args}
+        event = self._nodes[node].ask(request | ({"process": child} if child else {}))
         self._record(event)
         return event
 
@@ -125,18 +158,18 @@ class LiveSocket:
 
     def __init__(self, scene: LiveScene, host: str, name: str) -> None:
         self.name = name
+        self.host = host
         self._scene = scene
-        self._host = host
 
     def call(self, call: str, *args: Any) -> Any:
         """Make the call over there; raises here what the kernel raised there."""
-        event = self._scene.call(self._host, self.name, call, args)
+        event = self._scene.call(self.host, self.name, call, args)
         if event.error is None:
             return event.result
         number = getattr(errno, event.error, None)
         if number is None:
-            raise DriveError(f"{self._host} does not understand {call}{args}: {event.error}")
-        raise OSError(number, f"{os.strerror(number)} ({self._host}: {call} on {self.name!r})")
+            raise DriveError(f"{self.host} does not understand {call}{args}: {event.error}")
+        raise OSError(number, f"{os.strerror(number)} ({self.host}: {call} on {self.name!r})")
 
     def bind(self, local: Endpoint | str) -> None:
         self.call("bind", _address(local))
@@ -149,7 +182,7 @@ class LiveSocket:
 
     def accept(self, name: str) -> LiveSocket:
         self.call("accept", name)
-        return self._scene.keep(LiveSocket(self._scene, self._host, name))
+        return self._scene.keep(LiveSocket(self._scene, self.host, name))
 
     def sendto(self, payload: bytes, remote: Endpoint) -> None:
         self.call("sendto", payload.decode("latin-1"), [remote.address, remote.port])
@@ -167,7 +200,7 @@ class LiveSocket:
     def drain(self) -> None:
         self.call("drain")
 
-    def setsockopt(self, level: str, option: str, value: int | tuple[str, str]) -> None:
+    def setsockopt(self, level: str, option: str, value: int | str | tuple[int | str, int | str]) -> None:
         self.call("setsockopt", level, option, value)
 
     def settimeout(self, seconds: float) -> None:
@@ -179,8 +212,28 @@ class LiveSocket:
     def getpeername(self) -> Endpoint:
         return Endpoint(*self.call("getpeername"))
 
+    def getsockopt(self, level: str, option: str) -> int:
+        return int(self.call("getsockopt", level, option))
+
+    def shutdown(self, how: str) -> None:
+        self.call("shutdown", how)
+
     def close(self) -> None:
         self.call("close")
+
+    def dup(self, name: str) -> LiveSocket:
+        self.call("dup", name)
+        return self._scene.keep(LiveSocket(self._scene, self.host, name))
+
+    def give(self, other: str) -> None:
+        self.call("give", other)
+
+    def take(self, name: str) -> LiveSocket:
+        self.call("take", name)
+        return self._scene.keep(LiveSocket(self._scene, self.host, name))
+
+    def identity(self) -> dict[str, Any]:
+        return dict(self.call("identity"))
 
 
 def _address(where: Endpoint | str) -> list[Any] | str:

@@ -49,7 +49,11 @@ def strayed(facts: Facts, witnesses: list[Evidence]) -> Iterator[Facts]:
 
 
 def joint(facts: Facts, witnesses: tuple[Evidence, ...]) -> Iterator[Facts]:
-    """The facts with one field changed in every packet a comparison looked at."""
+    """The facts with one field changed in every packet a comparison looked at, or one result for all its calls."""
+    calls = [it for it in witnesses if isinstance(it, Event)]
+    if len(calls) > 1:
+        same = {id(it): replace(it, result=calls[0].result) for it in calls}
+        yield replace(facts, events=tuple(same.get(id(it), it) for it in facts.events))
     cited = {id(it) for it in witnesses if isinstance(it, Packet)}
     inside = {packet.mark: packet.flow.source.port for packet in facts.captures.get("lan", ())}
     changes: tuple[Callable[[Packet], FourTuple], ...] = (
@@ -66,7 +70,8 @@ def joint(facts: Facts, witnesses: tuple[Evidence, ...]) -> Iterator[Facts]:
 
 
 def _packets(facts: Facts, packet: Packet) -> Iterator[Packet]:
-    inside = next(host for host in facts.topology.hosts if host.name in ("client2", "c2")).interfaces[0][1]
+    another = [host for host in facts.topology.hosts if host.name in ("client2", "c2")] or facts.topology.hosts
+    inside = another[0].interfaces[0][1]
     flow = packet.flow
     yield replace(packet, flow=replace(flow, source=_at(flow.source, "203.0.113.9")))
     yield replace(packet, flow=replace(flow, source=_at(flow.source, inside)))
@@ -94,6 +99,7 @@ def _like_others(facts: Facts, event: Event) -> Iterator[Event]:
     for other in islice(others, FEW):
         if other is not event:
             yield replace(event, result=other.result)
+            yield replace(event, cookie=other.cookie)
             if isinstance(event.result, dict) and isinstance(other.result, dict):
                 for key in event.result:
                     yield replace(event, result=event.result | {key: other.result[key]})
@@ -123,6 +129,11 @@ def _events(event: Event) -> Iterator[Event]:
         )  # one read them all
     if isinstance(event.result, list) and event.result and all(isinstance(it, str) for it in event.result):
         yield replace(event, result=[event.result[0]] * len(event.result))  # one answer for all
+    if isinstance(event.result, list) and event.result and all(isinstance(it, int) for it in event.result):
+        lists = ([it + 1 for it in event.result], [it + 30_000 for it in event.result], [event.result[0]] * 2,
+                 event.result[::-1])  # fmt: skip
+        for changed in lists:
+            yield replace(event, result=changed)
     if isinstance(event.result, dict):
         for key, value in event.result.items():
             yield replace(event, result=event.result | {key: [] if isinstance(value, list) else -1})

@@ -189,6 +189,8 @@ def _plain(call: str, sock: socket.socket, args: list[Any]) -> Any:
         args = [args[0].encode("latin-1"), *args[1:]]
     if call == "setsockopt" and args[1] == "SO_LINGER":  # on or off, and seconds
         args[2] = struct.pack("ii", *args[2])
+    if call == "setsockopt" and args[1] == "IP_LOCAL_PORT_RANGE":  # the lowest port and the highest
+        args[2] = struct.pack("=HH", *args[2])
     if call == "setsockopt" and args[1] == "SO_BINDTODEVICE":
         args[2] = args[2].encode()
     if call == "setsockopt" and args[1] == "IP_ADD_MEMBERSHIP":  # group and the address of the interface

@@ -13,6 +13,6 @@ PORT = 9999
 def end(scene: Scene, sender: str, receiver: str, network: str, mark: str = LAST) -> None:
     """Send the fence from one host to another and wait until it was read."""
     where = Endpoint(scene.address(receiver, network), PORT)
-    scene.socket(receiver, Protocol.UDP, f"fence of {network}").bind(where)
-    scene.socket(sender, Protocol.UDP, f"fence sender of {network}").sendto(marked(mark), where)
-    scene[f"fence of {network}"].recvfrom()
+    scene.socket(receiver, Protocol.UDP, f"fence at {receiver}").bind(where)
+    scene.socket(sender, Protocol.UDP, f"fence for {receiver}").sendto(marked(mark), where)
+    scene[f"fence at {receiver}"].recvfrom()

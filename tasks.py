@@ -22,7 +22,7 @@ _INSTANCE = "which lab, where several are up"
 
 _KEEP = "leave the lab up afterwards; `invoke down` ends it"
 _OUT = "where run directories go"
-_FULL = "ask everything (bind: the whole table instead of a sample)"
+_FULL = "ask everything (bind: the whole table instead of a sample; timewait: wait the minute out)"
 
 
 @task(help={"name": "see `invoke catalog`", "nat": _NAT, "json": _JSON, "junit": _JUNIT, "out": _OUT, "keep": _KEEP,
@@ -229,9 +229,9 @@ def images(_: Context) -> None:
     tell.say(f"✓ {node.NAME}:{tag}")
 
 
-@task(help={"name": "which lab"})
+@task(help={"name": "which lab", "full": _FULL})
 @command
-def record(_: Context, name: str) -> None:
+def record(_: Context, name: str, full: bool = False) -> None:
     """Run a lab with every NAT and keep the runs as the recordings the tests judge."""
     from labs.kit import catalog
     from labs.stage import recordings, session
@@ -241,7 +241,7 @@ def record(_: Context, name: str) -> None:
     for nat in catalog.find(name).nats:
         ready = session.begin(name, nat, tell)
         with tell.working(f"recording {name} with {nat}"):
-            place = recordings.record(ready)
+            place = recordings.record(ready, full)
         tell.say(f"✓ {place}")
 
 

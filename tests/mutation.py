@@ -80,6 +80,8 @@ def _packets(facts: Facts, packet: Packet) -> Iterator[Packet]:
     yield replace(packet, flow=replace(flow, destination=_at(flow.destination, "203.0.113.9")))
     yield replace(packet, ttl=packet.ttl + 7)
     yield replace(packet, flags="R")
+    yield replace(packet, flags="FA")
+    yield replace(packet, sequence=packet.sequence + 1)
     yield replace(packet, payload=packet.payload + b"!")
     yield replace(packet, payload=b"[another] " + packet.payload)
 

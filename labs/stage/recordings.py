@@ -18,11 +18,11 @@ def name(lab: Lab, nat: str) -> str:
     return f"{lab.name}-{nat}" if len(lab.nats) > 1 else lab.name
 
 
-def record(session: Session) -> Path:
+def record(session: Session, full: bool = False) -> Path:
     """Run the lab and put the run where the tests find it, in place of the one before; returns where."""
     place = HOME / name(session.lab, session.nat.name)
     with TemporaryDirectory(prefix="fourtuple-") as scratch:
-        ran = run.run(session, Path(scratch), run.Audience())
+        ran = run.run(session, Path(scratch), run.Audience(), full=full)
         ran.removal()
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(ran.path, place)

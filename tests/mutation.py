@@ -102,6 +102,7 @@ def _like_others(facts: Facts, event: Event) -> Iterator[Event]:
         if other is not event:
             yield replace(event, result=other.result)
             yield replace(event, cookie=other.cookie)
+            yield replace(event, local=other.local)
             if isinstance(event.result, dict) and isinstance(other.result, dict):
                 for key in event.result:
                     yield replace(event, result=event.result | {key: other.result[key]})

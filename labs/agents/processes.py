@@ -7,10 +7,12 @@ as they do anywhere: by fork(), over a Unix-domain socket (SCM_RIGHTS), or by pi
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 MESSAGE = 1 << 20  # bytes of the longest line
@@ -86,15 +88,25 @@ def take_from(pid: int, descriptor: int) -> socket.socket:
     return socket.socket(fileno=copy)
 
 
+def holders(inode: int) -> list[int]:
+    """The pids of all processes that hold a descriptor of this socket, as far as this process may look."""
+    found = []
+    for home in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if any(str(entry.readlink()) == f"socket:[{inode}]" for entry in (home / "fd").iterdir()):
+                found.append(int(home.name))
+    return sorted(found)
+
+
 def become(uid: int) -> None:
     """Be another user from now on; OSError (EPERM) without CAP_SETUID."""
     os.setresuid(uid, uid, uid)
 
 
 def reopen(pid: int, descriptor: int) -> str:
-    """What opening /proc/PID/fd/N says: the errno's name of a socket, which is no file that could be opened."""
+    """What opening /proc/PID/fd/N says: `ok`, or an errno's name. A socket is no file that could be opened."""
     try:
         os.close(os.open(f"/proc/{pid}/fd/{descriptor}", os.O_RDWR))
     except OSError as error:
-        return os.strerror(error.errno or 0)
+        return errno.errorcode.get(error.errno or 0, str(error))
     return "ok"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -15,6 +16,8 @@ from typing import Any
 
 SO_INCOMING_CPU, SO_COOKIE, SO_ATTACH_REUSEPORT_CBPF = 49, 57, 51  # asm-generic/socket.h
 _children: dict[str, int] = {}
+_reports: dict[str, int] = {}
+_kept: list[socket.socket] = []
 
 
 def start(name: str, port: int, options: dict[str, Any]) -> dict[str, Any]:
@@ -73,19 +76,99 @@ def _attach(listener: socket.socket, index: int) -> None:
     assert sizeof(buffer) == len(code)
 
 
-def share(names: list[str], port: int) -> int:
-    """One listener, and a forked worker for each name that accepts from it; returns the listener's cookie."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.bind(("0.0.0.0", port))
-    listener.listen(64)
+def share(names: list[str], port: int, keep: bool = False) -> dict[str, Any]:
+    """One listener without any option, and a forked worker for each name that accepts from it.
+
+    Returns its inode and cookie, SO_REUSEPORT, and the pid of each. `keep`: this process keeps a descriptor of it.
+    """
+    listener = socket.create_server(("0.0.0.0", port), backlog=256, reuse_port=False)
     for name in names:
         child = os.fork()
         if child == 0:
             _serve(listener, name)
         _children[name] = child
     (cookie,) = struct.unpack("=Q", listener.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8))
+    said = {
+        "inode": os.fstat(listener.fileno()).st_ino,
+        "cookie": int(cookie),
+        "reuseport": listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT),
+        "pids": [os.getpid()] * keep + [_children[name] for name in names],
+    }
+    if keep:
+        _kept.append(listener)
+    else:
+        listener.close()
+    return said
+
+
+def generations(name: str, port: int) -> dict[str, int]:
+    """A process that listens, and a child of it that only sleeps; returns their pids and the listener's inode."""
+    report, write = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        listener = socket.create_server(("0.0.0.0", port))
+        child = os.fork()
+        if child == 0:
+            signal.pause()
+            os._exit(0)
+        said = {"parent": os.getpid(), "child": child, "inode": os.fstat(listener.fileno()).st_ino}
+        os.write(write, json.dumps(said).encode() + b"\n")
+        signal.pause()
+        os._exit(0)
+    os.close(write)
+    _children[name] = parent
+    with os.fdopen(report) as pipe:
+        answer: dict[str, int] = json.loads(pipe.readline())
+    return answer
+
+
+def watch(names: list[str], port: int, exclusive: bool) -> None:
+    """One listener, and a forked worker for each name that waits for it with epoll, with or without EPOLLEXCLUSIVE."""
+    listener = socket.create_server(("0.0.0.0", port), backlog=256)
+    listener.setblocking(False)
+    for name in names:
+        report, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(report)
+            _watch(listener, name, exclusive, write)
+        os.close(write)
+        _children[name] = child
+        _reports[name] = report
     listener.close()
-    return int(cookie)
+
+
+def _watch(listener: socket.socket, name: str, exclusive: bool, report: int) -> None:
+    """A worker: count what it accepts, and how often it slept and was woken for that. SIGTERM ends it."""
+    accepted = 0
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+
+    def end(*_: object) -> None:
+        slept = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before
+        os.write(report, json.dumps([accepted, slept]).encode())
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    poll = select.epoll()
+    poll.register(listener, select.EPOLLIN | (select.EPOLLEXCLUSIVE if exclusive else 0))
+    while True:
+        poll.poll()
+        with suppress(BlockingIOError):
+            client, _ = listener.accept()
+            with client:
+                accepted += 1
+                client.sendall(name.encode())
+
+
+def counts(names: list[str]) -> list[list[int]]:
+    """End these watchers; for each, how many connections it accepted, and how often it was woken."""
+    said = []
+    for name in names:
+        os.kill(_children[name], signal.SIGTERM)
+        with os.fdopen(_reports.pop(name)) as pipe:
+            said.append(json.loads(pipe.read()))
+        os.waitpid(_children.pop(name), 0)
+    return said
 
 
 def _serve(listener: socket.socket, name: str) -> None:
@@ -97,8 +180,10 @@ def _serve(listener: socket.socket, name: str) -> None:
 
 
 def tell(name: str, number: int) -> None:
-    """Send a signal to a worker: SIGSTOP, SIGCONT, SIGKILL."""
+    """Send a signal to a worker: SIGSTOP, SIGCONT, SIGKILL (which is waited for)."""
     os.kill(_children[name], number)
+    if number == signal.SIGKILL:
+        os.waitpid(_children.pop(name), 0)
 
 
 def end() -> None:

@@ -11,7 +11,7 @@ from ..net.event import Event
 from .facts import Facts
 
 COMMAND, UDP_COMMAND = ("ss", "-tanHe"), ("ss", "-uanHe")
-_ROW = re.compile(r"(\S+)\s+(\d+)\s+(\d+)\s+(\S+):(\d+)\s+(\S+):(\S+)(.*)")
+_ROW = re.compile(r"(\S+)\s+(\d+)\s+(\d+)\s+([^\s%]+)(?:%\S+?)?:(\d+)\s+([^\s%]+)(?:%\S+?)?:(\S+)(.*)")
 
 
 @dataclass(frozen=True, slots=True)

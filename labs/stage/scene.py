@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -196,6 +197,9 @@ class LiveSocket:
 
     def recv(self) -> bytes:
         return bytes(self.call("recv", 65535).encode("latin-1"))
+
+    def peek(self) -> bytes:
+        return bytes(self.call("recv", 65535, socket.MSG_PEEK.value).encode("latin-1"))
 
     def drain(self) -> None:
         self.call("drain")

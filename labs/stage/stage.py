@@ -75,7 +75,7 @@ class Stage:
             self.streams[service] = Stream(self.engine, container)
 
     def start(self) -> None:
-        """Start all: a host first, then what shares its network namespace."""
+        """Start all: a host first, then what shares its network namespace; last, who sees another one's processes."""
 
         topology = self.topology
 
@@ -85,8 +85,11 @@ class Stage:
                 if service in self.containers:
                     self.engine.api.start(self.containers[service])
 
+        late = {name for name, spec in self.config["services"].items() if "pid" in spec}
+        own = [host.name for host in topology.hosts if not host.lives_with]
         with ThreadPoolExecutor(HANDS) as hands:
-            list(hands.map(start_chain, [host.name for host in topology.hosts if not host.lives_with]))
+            list(hands.map(start_chain, [host for host in own if host not in late]))
+            list(hands.map(start_chain, [host for host in own if host in late]))
 
     def nodes(self) -> dict[str, Node]:
         """A channel to the program of every host."""

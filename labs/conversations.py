@@ -7,6 +7,7 @@ makes before anybody accepts it. Nobody is given a port of his own.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -20,10 +21,12 @@ from .kit.socket_table import COMMAND, on_port, rows, tables
 from .net.endpoint import Endpoint, FourTuple, Protocol
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
-WEB, THREADED, SHARED, UDP_PORT, FENCE_PORT = 80, 81, 82, 5300, 9999
+WEB, THREADED, SHARED, FROZEN, UDP_PORT, FENCE_PORT = 80, 81, 82, 85, 5300, 9999
+SITES, SOURCE = (WEB, 83, 84), 31000
 CLIENTS = tuple(f"{host} {number}" for number in range(25) for host in ("c1", "c2"))
 LATE = tuple(f"late {number}" for number in range(5))
 CHILDREN = ("child 1", "child 2", "child 3", "child 4")
+WAITING = tuple(f"frozen {number}" for number in range(20))
 CALLS, LAST = 40, "the end"
 lab = Lab("conversations", "One port, fifty conversations", "hosts", fences=(Fence(LAST, ("near",)),))
 
@@ -118,6 +121,38 @@ def hand_it_on(scene: Scene) -> None:
 
 
 @lab.step
+def stop_the_server(scene: Scene) -> None:
+    """A server process listens and is stopped; c2 connects 20 clients and each writes."""
+    server = scene.fork("srv", "server")
+    listener = scene.socket(server, TCP, "frozen")
+    listener.bind(Endpoint(ANY, FROZEN))
+    listener.listen(64)
+    scene["server:fifty 0"].identity()
+    scene["fifty 0"].identity()
+    scene.kill(server, signal.SIGSTOP)
+    for number, name in enumerate(WAITING):
+        scene.socket("c2", TCP, name).connect(Endpoint(scene.address("srv", "near"), FROZEN))
+        scene[name].send(marked(name, "!" * number))
+    scene.run("srv", *COMMAND)
+    scene.kill(server, signal.SIGKILL)
+
+
+@lab.step
+def go_three_ways(scene: Scene) -> None:
+    """c1 connects three sockets from one port to three ports of srv."""
+    for port in SITES:
+        if port != WEB:
+            other = scene.socket("srv", TCP, f"listener {port}")
+            other.bind(Endpoint(ANY, port))
+            other.listen()
+        client = scene.socket("c1", TCP, f"way to {port}")
+        client.setsockopt("SOL_SOCKET", "SO_REUSEADDR", 1)
+        client.bind(Endpoint(scene.address("c1", "near"), SOURCE))
+        client.connect(Endpoint(scene.address("srv", "near"), port))
+    scene.run("c1", *COMMAND)
+
+
+@lab.step
 def leave_tcp(scene: Scene) -> None:
     """A UDP server answers from a second socket; a datagram too long for one packet is sent; and the last one of the
     lab."""
@@ -205,6 +240,35 @@ def the_kernel_makes_it_before_accept(facts: Facts) -> Iterator[Check]:
     yield Check("accept() returns the same sockets", True, same, (event, later), {"C09": not same, "C65": not same})
     fresh = len({row.inode for row in accepted} - {0}) == len(CLIENTS)
     yield Check("each has a descriptor of its own now", True, fresh, (later,), {"C09": fresh})
+
+
+@lab.claim
+def the_kernel_does_the_work(facts: Facts) -> Iterator[Check]:
+    """While the server process is stopped, twenty clients are connected and acknowledged, and what each wrote waits on
+    its own connection. A socket may belong to no process, and to two. (C43, C71)"""
+    table, event = next((rows, event) for rows, event in tables(facts, "srv") if on_port(rows, FROZEN, "ESTAB"))
+    waiting = {row.remote: row.waiting for row in on_port(table, FROZEN, "ESTAB") if row.inode == 0}
+    wrote = tuple(facts.at("near").only(name) for name in WAITING)
+    right = waiting == {it.flow.source: len(it.payload) for it in wrote}
+    yield Check("each client's bytes wait on its own row", True, right, (event, *wrote), {"C71": right})
+    acknowledged = tuple(facts.at("near").acknowledgement(it) for it in wrote)
+    flags = {it.flags for it in acknowledged}
+    yield Check("what answers them", {"A"}, flags, acknowledged, {"C71": flags == {"A"}})
+    parent, child = facts.call("fifty 0", "identity"), facts.call("server:fifty 0", "identity")
+    two = parent.result["inode"] == child.result["inode"] and parent.result["pid"] != child.result["pid"]
+    yield Check("after a fork one socket belongs to two processes", True, two, (parent, child), {"C43": not two})
+
+
+@lab.claim
+def one_client_port_goes_three_ways(facts: Facts) -> Iterator[Check]:
+    """A client's port carries three connections whose tuples differ only in the remote endpoint. (C50)"""
+    ways = [facts.call(f"way to {port}", "connect") for port in SITES]
+    table, event = tables(facts, "c1")[-1]
+    rows = {(row.local, row.remote) for row in on_port(table, SOURCE, "ESTAB")}
+    three = len(rows) == len(SITES) and rows == {(it.local, it.remote) for it in ways}
+    yield Check("three rows", True, three, (*ways, event), {"C50": three})
+    local = {str(it.local) for it in ways}
+    yield Check("their local endpoint", 1, len(local), tuple(ways), {"C50": len(local) == 1})
 
 
 @lab.claim

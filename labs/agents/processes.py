@@ -38,8 +38,10 @@ class Child:
         return answer.decode()
 
     def signal(self, number: int) -> None:
-        """Send it a signal; one that kills is waited for, so that what it held is released when this returns."""
+        """Send it a signal, and wait until it stands still (SIGSTOP), or is gone and what it held released (SIGKILL)."""
         os.kill(self.pid, number)
+        if number == signal.SIGSTOP:
+            os.waitpid(self.pid, os.WUNTRACED)
         if number == signal.SIGKILL:
             os.waitpid(self.pid, 0)
 

@@ -133,6 +133,7 @@ def watch(names: list[str], port: int, exclusive: bool) -> None:
             os.close(report)
             _watch(listener, name, exclusive, write)
         os.close(write)
+        os.read(report, 1)  # it waits now
         _children[name] = child
         _reports[name] = report
     listener.close()
@@ -151,6 +152,7 @@ def _watch(listener: socket.socket, name: str, exclusive: bool, report: int) -> 
     signal.signal(signal.SIGTERM, end)
     poll = select.epoll()
     poll.register(listener, select.EPOLLIN | (select.EPOLLEXCLUSIVE if exclusive else 0))
+    os.write(report, b"!")
     while True:
         poll.poll()
         with suppress(BlockingIOError):
@@ -180,8 +182,10 @@ def _serve(listener: socket.socket, name: str) -> None:
 
 
 def tell(name: str, number: int) -> None:
-    """Send a signal to a worker: SIGSTOP, SIGCONT, SIGKILL (which is waited for)."""
+    """Send a signal to a worker, and wait until it stands still (SIGSTOP) or is gone (SIGKILL)."""
     os.kill(_children[name], number)
+    if number == signal.SIGSTOP:
+        os.waitpid(_children[name], os.WUNTRACED)
     if number == signal.SIGKILL:
         os.waitpid(_children.pop(name), 0)
 

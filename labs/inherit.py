@@ -16,7 +16,7 @@ from .kit import fences
 from .kit.claim import Check
 from .kit.facts import Facts
 from .kit.lab import Fence, Lab
-from .kit.packet import marked
+from .kit.packet import Packet, marked
 from .kit.ports import ANY, OK, claim_port, outcome
 from .kit.scene import Scene, Socket
 from .kit.socket_table import COMMAND, Row, on_port, tables
@@ -33,6 +33,7 @@ CALLS, PATH = 200, "/tmp/pass"  # noqa: S108 -- in the container, which has no o
 PERSON = 1000  # the user id the guest takes before it takes the listener
 SHARE, BURST, HOLDERS = "workers.share", "workers.burst", "processes.holders"
 LISTENERS, CONNECTIONS = ("ss", "-tlnpH"), ("ss", "-tnpH")
+HOLDERS_OF_IT = ("listener", "heir:listener", "given")
 lab = Lab("inherit", "One socket, many processes", "inherit", fences=(Fence(fences.LAST, ("near",)),))
 
 
@@ -138,33 +139,45 @@ def dispatch(scene: Scene) -> None:
 
 @lab.step
 def pass_a_listener(scene: Scene) -> None:
-    """srv listens and forks a child. A guest, in another network namespace and as another user, is given the listener;
-    and another process, never asked, has a copy taken from it. Each of them accepts."""
+    """srv listens and forks a child. A guest, in another network namespace and as another user, is given the listener.
+    Each of them accepts."""
     listener = claim_port(scene, "srv", "listener", Endpoint(ANY, SHARED), listen=True)
     scene.fork("srv", "heir")
     own = listener.identity()
     scene["heir:listener"].identity()
-    scene.take_from("guest", "stolen", own["pid"], own["descriptor"]).identity()
     scene.act("srv", "processes.reopen", own["pid"], own["descriptor"])
     claim_port(scene, "srv", "only bound", Endpoint(ANY, COPIED + 100)).identity()
     for host, command in (("srv", LISTENERS), ("stranger", LISTENERS), ("guest", LISTENERS)):
         scene.run(host, *command)
-    post = scene.unix_socket("guest", "guest's post")
+    person = scene.fork("guest", "person")
+    post = scene.unix_socket(person, "guest's post")
     post.connect(f"/proc/{own['pid']}/root{PATH}")
     scene["post office"].accept("post to guest")
-    scene.act("guest", "processes.become", PERSON)
+    scene.act(person, "processes.become", PERSON)
     scene["post to guest"].give("listener")
     post.take("given").identity()
-    for holder in ("listener", "heir:listener", "stolen", "given"):
-        client = dial(scene, f"client of {holder}", SHARED)
-        accepted = scene[holder].accept(f"accepted by {holder}")
-        client.send(marked(f"to {holder}"))
-        accepted.recv()
-        accepted.send(marked(f"from {holder}"))
-        client.recv()
-    scene.run("srv", *COMMAND)
+    for holder in HOLDERS_OF_IT:
+        serve_from(scene, holder)
     scene.run("c1", *CONNECTIONS)
     scene.run("guest", *CONNECTIONS)
+
+
+def serve_from(scene: Scene, holder: str) -> None:
+    """One client is accepted and answered by this holder of the listener."""
+    client = dial(scene, f"client of {holder}", SHARED)
+    accepted = scene[holder].accept(f"accepted by {holder}")
+    client.send(marked(f"to {holder}"))
+    accepted.recv()
+    accepted.send(marked(f"from {holder}"))
+    client.recv()
+
+
+@lab.step
+def take_a_listener(scene: Scene) -> None:
+    """The guest copies the listener out of srv's process, which is not asked; and accepts."""
+    own = scene["listener"].identity()
+    scene.take_from("guest", "stolen", own["pid"], own["descriptor"]).identity()
+    serve_from(scene, "stolen")
 
 
 @lab.step
@@ -328,30 +341,47 @@ def connections_can_be_handed_out(facts: Facts) -> Iterator[Check]:
     yield Check("each name has its own process", True, three, takers, {"C94": three, "C164": three})
 
 
+def one_socket(facts: Facts, holder: str) -> tuple[bool, tuple[Event | Packet, ...]]:
+    """Is what this holder has the listener itself?"""
+    own, other = facts.call("listener", "identity"), facts.call(holder, "identity")
+    return who(other)["inode"] == who(own)["inode"] and other.cookie == own.cookie, (own, other)
+
+
+def accepts(facts: Facts, holder: str) -> tuple[bool, tuple[Event | Packet, ...]]:
+    """Did this holder serve its client, on the tuple the wire shows?"""
+    read, wrote = facts.call(f"accepted by {holder}", "recv"), facts.at("near").only(f"to {holder}")
+    return read.payload == wrote.payload and read.flow == wrote.flow.reversed(), (read, wrote)
+
+
 @lab.claim
-def a_listener_can_be_passed_or_taken(facts: Facts) -> Iterator[Check]:
-    """A forked child, a guest of another user and namespace who was given the listener, and a copy that was taken
-    without asking are one socket; each of them accepts, in the namespace it was born in. (C82, C83, C100)"""
-    own = facts.call("listener", "identity")
-    clients = {}
-    for holder, ids in (("heir:listener", ("C100",)), ("given", ("C83", "C100")), ("stolen", ("C82",))):
-        other = facts.call(holder, "identity")
-        same = who(other)["inode"] == who(own)["inode"] and other.cookie == own.cookie
-        read, wrote = facts.call(f"accepted by {holder}", "recv"), facts.at("near").only(f"to {holder}")
-        serves = read.payload == wrote.payload and read.flow == wrote.flow.reversed()
-        clients[holder] = (read, wrote)
-        so = same and serves
-        answers = {name: not so if name == "C82" else so for name in ids}
-        yield Check(f"{holder}: the same socket", True, same, (own, other), answers)
-        yield Check(f"{holder}: accepts", True, serves, clients[holder], answers)
-    guest, thief = facts.call("given", "identity"), facts.call("stolen", "identity")
+def a_listener_can_be_passed(facts: Facts) -> Iterator[Check]:
+    """The owner, a forked child, and a guest of another user and namespace who was given the listener hold one socket;
+    each of them accepts, in the namespace it was born in. (C83, C100)"""
+    own, guest = facts.call("listener", "identity"), facts.call("given", "identity")
+    for holder, ids in (("listener", ()), ("heir:listener", ("C100",)), ("given", ("C83", "C100"))):
+        if holder != "listener":
+            same, seen = one_socket(facts, holder)
+            yield Check(f"{holder}: the same socket", True, same, seen, dict.fromkeys(ids, same))
+        serves, seen = accepts(facts, holder)
+        yield Check(f"{holder}: accepts", True, serves, seen, dict.fromkeys(ids, serves))
     foreign = who(guest)["namespace"] != who(own)["namespace"] and who(guest)["uid"] == PERSON
     yield Check("the guest is of another user and namespace", True, foreign, (guest, own), {"C83": foreign})
-    unrelated = who(thief)["namespace"] != who(own)["namespace"]
-    yield Check("the thief is of another namespace", True, unrelated, (thief, own))
-    pids = {who(facts.call(name, "identity"))["pid"] for name in ("listener", "heir:listener", "given")}
-    yield Check("processes", 3, len(pids), (own, facts.call("heir:listener", "identity"), guest),
-                {"C100": len(pids) == 3})  # fmt: skip
+    holders_of_it = tuple(facts.call(name, "identity") for name in HOLDERS_OF_IT)
+    pids = len({who(it)["pid"] for it in holders_of_it})
+    yield Check("processes", 3, pids, holders_of_it, {"C100": pids == 3})
+
+
+@lab.claim
+def a_listener_can_be_taken(facts: Facts) -> Iterator[Check]:
+    """With the right to trace a process, another one copies the listener out of it and accepts. Opening its file in
+    /proc does not do. (C82)"""
+    same, seen = one_socket(facts, "stolen")
+    yield Check("the same socket", True, same, seen, {"C82": not same})
+    serves, seen = accepts(facts, "stolen")
+    yield Check("it accepts", True, serves, seen, {"C82": not serves})
+    own, thief = facts.call("listener", "identity"), facts.call("stolen", "identity")
+    unrelated = who(thief)["namespace"] != who(own)["namespace"] and who(thief)["pid"] != who(own)["pid"]
+    yield Check("the thief is another process in another namespace", True, unrelated, (thief, own))
     (reopened,) = facts.acts("processes.reopen")
     yield Check("opening its file in /proc", "ENXIO", reopened.result, (reopened,))
 
@@ -395,9 +425,7 @@ def who_may_see_whose_it_is(facts: Facts) -> Iterator[Check]:
     unlisted = bool(bound) and not _lines(facts, "srv", LISTENERS, bound.port if bound else 0)[0]
     yield Check("only bound: not listed", True, unlisted, (facts.call("only bound", "identity"), lines["srv"][1]),
                 {"C159": not unlisted})  # fmt: skip
-    clients = [
-        facts.call(f"client of {holder}", "connect") for holder in ("listener", "heir:listener", "stolen", "given")
-    ]
+    clients = [facts.call(f"client of {holder}", "connect") for holder in HOLDERS_OF_IT]
     text, seen = _lines(facts, "c1", CONNECTIONS, SHARED)
     mine = all(str(it.local) in text for it in clients) and text.count("pid=") == len(clients)
     yield Check("a client's own connections, with its process", True, mine, (*clients, seen), {"C42": mine})

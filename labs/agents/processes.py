@@ -38,7 +38,7 @@ class Child:
         return answer.decode()
 
     def signal(self, number: int) -> None:
-        """Send it a signal, and wait until it stands still (SIGSTOP), or is gone and what it held released (SIGKILL)."""
+        """Send it a signal; wait until it stands still (SIGSTOP), or is gone and what it held released (SIGKILL)."""
         os.kill(self.pid, number)
         if number == signal.SIGSTOP:
             os.waitpid(self.pid, os.WUNTRACED)

@@ -44,7 +44,9 @@ class Facts:
         for event in reversed(self.events):
             if event.socket == socket and event.call == call and event.error is None:
                 return event
-        raise EvidenceError(f"no successful {call}() on the socket {socket!r} was recorded")
+        refused = [event.error for event in self.events if event.socket == socket and event.call == call]
+        why = f" (it was refused: {refused[-1]})" if refused else ""
+        raise EvidenceError(f"no successful {call}() on the socket {socket!r} was recorded{why}")
 
     def attempt(self, socket: str, call: str) -> Event:
         """The last `call` on that socket, whatever came of it; EvidenceError when it was never made."""
@@ -62,9 +64,11 @@ class Facts:
 
     def acts(self, function: str) -> tuple[Event, ...]:
         """Every successful call of a function of the programs; EvidenceError when there was none."""
-        found = tuple(e for e in self.events if e.call == "act" and e.args[:1] == (function,) and e.error is None)
+        calls = [e for e in self.events if e.call == "act" and e.args[:1] == (function,)]
+        found = tuple(e for e in calls if e.error is None)
         if not found:
-            raise EvidenceError(f"no call of {function} was recorded")
+            why = f" (it was refused: {calls[-1].error})" if calls else ""
+            raise EvidenceError(f"no successful call of {function} was recorded{why}")
         return found
 
     def read(self, socket: str, mark: str) -> Event:

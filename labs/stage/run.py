@@ -82,7 +82,7 @@ class Ran:
 def run(session: Session, out: Path, audience: Audience, keep: bool = False, full: bool = False) -> Ran:
     """Bring the lab up, play its steps, record, take it down. Raises SetupError or DriveError, with nothing left.
 
-    A step that does not go as written ends the play, not the run: its evidence is sealed like any other. The removal
+    A step that does not go as written ends there, not the run: what was recorded is sealed like any other. The removal
     begins when the last packet is recorded and goes on while the caller judges; call `removal` to wait.
     """
     clock = Clock()
@@ -152,15 +152,20 @@ def _play(
 
 
 def _steps(lab: Lab, scene: LiveScene, audience: Audience) -> str:
-    """Play the steps; returns why they ended early, or nothing."""
+    """Play the steps; returns why one or more of them did not go as written, or nothing. The others are played."""
+    troubles: list[str] = []
     for step in lab.steps:
         audience.step(step)
         scene.step = step.name
         try:
             step.play(scene)
         except OSError as error:
-            return f"the step {step.name} did not go as written: {error}"
-    return ""
+            troubles.append(f"the step {step.name} did not go as written: {error}")
+        except KeyError as missing:
+            if not troubles:
+                raise
+            troubles.append(f"the step {step.name} misses {missing}, which an earlier one would have left")
+    return "\n".join(troubles)
 
 
 def _witnesses(stage: Stage, routers: list[Node], before: list[str]) -> dict[str, Any]:

@@ -126,7 +126,7 @@ class LiveScene:
     def _succeed(self, host: str, call: str, *args: object) -> Any:
         event = self.call(host, "", call, args)
         if event.error is not None:
-            raise DriveError(f"{host} could not {call} {args[0]}: {event.error}")
+            raise _refusal(event, f"{host}: {call} {args[0]}")
         return event.result
 
     def keep(self, opened: LiveSocket) -> LiveSocket:
@@ -154,6 +154,14 @@ class LiveScene:
         return event
 
 
+def _refusal(event: Event, what: str) -> Exception:
+    """What a call raises here: what the kernel said there, or DriveError where the program made no sense of it."""
+    number = getattr(errno, event.error or "", None)
+    if number is None:
+        return DriveError(f"{what} is not understood: {event.error}")
+    return OSError(number, f"{os.strerror(number)} ({what})")
+
+
 class LiveSocket:
     """A socket in a container (`labs.kit.scene.Socket`)."""
 
@@ -167,10 +175,7 @@ class LiveSocket:
         event = self._scene.call(self.host, self.name, call, args)
         if event.error is None:
             return event.result
-        number = getattr(errno, event.error, None)
-        if number is None:
-            raise DriveError(f"{self.host} does not understand {call}{args}: {event.error}")
-        raise OSError(number, f"{os.strerror(number)} ({self.host}: {call} on {self.name!r})")
+        raise _refusal(event, f"{self.host}: {call} on {self.name!r}")
 
     def bind(self, local: Endpoint | str) -> None:
         self.call("bind", _address(local))

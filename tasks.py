@@ -22,30 +22,38 @@ _INSTANCE = "which lab, where several are up"
 
 _KEEP = "leave the lab up afterwards; `invoke down` ends it"
 _OUT = "where run directories go"
+_PREDICT = "be asked first what you think of each saying, and see your score"
 _FULL = "ask everything (bind: the whole table instead of a sample; timewait: wait the minute out)"
 
 
 @task(help={"name": "see `invoke catalog`", "nat": _NAT, "json": _JSON, "junit": _JUNIT, "out": _OUT, "keep": _KEEP,
-            "full": _FULL})  # fmt: skip
+            "full": _FULL, "predict": _PREDICT})  # fmt: skip
 @command
 def lab(_: Context, name: str, nat: str = "", json: bool = False, junit: str = "", out: str = "results",
-        keep: bool = False, full: bool = False) -> int:  # fmt: skip
+        keep: bool = False, full: bool = False, predict: bool = False) -> int:  # fmt: skip
     """Run a lab: bring it up, play its steps, capture the packets, judge its claims, take it down."""
-    from labs.kit import report, rundir
-    from labs.stage import run, session
+    from labs.kit import quiz, report, rundir
+    from labs.kit.errors import UsageError
+    from labs.stage import learner, run, session
     from labs.stage.narrator import Narrator
 
     tell = Narrator(quiet=json)
     writable(junit)
+    if json and predict:
+        raise UsageError("--predict asks a person and --json tells a program: choose one of them")
     ready = session.begin(name, nat, tell)
     tell.lesson(ready.lab)
     with tell.working("bringing the lab up"):
         audience = run.Audience(lambda topology: tell.picture(topology, ready.nat), tell.step, tell.note)
         ran = run.run(ready, Path(out), audience, keep, full)
     try:
-        judged = report.judge(rundir.load(ran.path))
+        evidence = rundir.load(ran.path)
+        ballots = learner.ask(evidence, tell) if predict else ()
+        judged = report.judge(evidence)
         ran.clock.lap("judge")
         tell.report(judged)
+        if predict:
+            tell.say(quiz.score(ballots))
         if keep:
             tell.say(_up(ran.instance))
         ran.clock.lap("report")
@@ -265,39 +273,52 @@ def bind(_: Context, first: str, second: str) -> int:
     return 1
 
 
+_SAYINGS = "a JSON file of {id, says, lab} to judge instead of the project's own"
+
+
 @task(iterable=["run"], help={"run": "judge this run directory instead of running labs; may be repeated", "json": _JSON,
-                              "out": _OUT})  # fmt: skip
+                              "out": _OUT, "sayings": _SAYINGS})  # fmt: skip
 @command
-def verdicts(_: Context, run: list[str], json: bool = False, out: str = "results") -> None:
+def verdicts(_: Context, run: list[str], json: bool = False, out: str = "results", sayings: str = "") -> int:
     """Myth court: runs every lab (or takes runs) and decides what people say about ports and sockets."""
     from labs.kit import catalog, court, report, rundir
-    from labs.stage import run as running
-    from labs.stage import session
+    from labs.stage import engine, fleet, images
     from labs.stage.narrator import Narrator
 
     tell = Narrator(quiet=json)
+    read = court.sayings(Path(sayings) if sayings else court.SAYINGS, catalog.names())
     paths = [Path(directory) for directory in run]
-    for name in () if run else catalog.names():
-        for nat in catalog.find(name).nats:
-            ready = session.begin(name, nat, tell)
-            with tell.working(f"running {name}"):
-                ran = running.run(ready, Path(out), running.Audience())
-                ran.removal()
-            paths.append(ran.path)
-    judged = court.judge([report.judge(rundir.load(path)) for path in paths])
+    if not run:
+        with tell.working("running every lab"):
+            images.ensure(engine.connect(), tell)
+            paths = [Path(it.path) for it in fleet.run(fleet.everything(), Path(out), tell)]
+    judged = court.judge([report.judge(rundir.load(path)) for path in paths], read)
     tell.court(judged)
+    if not run:
+        place = Path(out) / "court.json"
+        write("court", lambda file: court.save(judged, file), str(place))
+        tell.say(f"\n{court.summary(judged)}\n  {place}")
     if json:
         as_json([court.as_dict(it) for it in judged])
+    missed = [it for it in judged if it.why and (sayings or (it.saying.lab in catalog.names() and not run))]
+    for it in missed if sayings else ():
+        tell.announce(f"{it.saying.id} is undecided: {it.why}")
+    return 2 if missed else 0
 
 
-@task(help={"json": _JSON, "runs": "how often each thing is measured"})
+@task(help={"json": _JSON, "runs": "how often each thing is measured", "labs": "measure every lab once instead"})
 @command
-def bench(_: Context, json: bool = False, runs: int = 5) -> None:
+def bench(_: Context, json: bool = False, runs: int = 5, labs: bool = False) -> None:
     """Measure `invoke lab nat` against the floor: the same containers and networks, and nothing else."""
     from labs.stage import bench as measuring
     from labs.stage.narrator import Narrator
 
     tell = Narrator(quiet=json)
+    if labs:
+        with tell.working("measuring every lab"):
+            said = measuring.labs(tell)
+        tell.say(said)
+        return
     with tell.working("measuring"):
         figures = measuring.measure(runs, tell)
     tell.say(measuring.table(figures))

@@ -7,8 +7,9 @@ saying is true. All no: false. Both: it is true only on a condition. No answer: 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from .claim import Check, Outcome
 from .errors import UsageError
 from .report import Report
 
+COURT = "verdicts"  # what only several labs together decide
 SAYINGS = Path(__file__).resolve().parents[1] / "sayings.json"
 
 
@@ -31,11 +33,15 @@ class Ruling(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """Something people say, in one sentence; `lab` decides it, or is empty where no run on Linux can."""
+    """Something people say, in one sentence; `lab` decides it, or is empty where no run on Linux can.
+
+    `trouble` is why it cannot be put to the evidence at all.
+    """
 
     id: str
     says: str
     lab: str
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +61,36 @@ class Judgement:
     ruling: Ruling
     answers: tuple[Answer, ...]
 
+    @property
+    def why(self) -> str:
+        """Why it is undecided, or nothing."""
+        if self.ruling is not Ruling.UNDECIDED:
+            return ""
+        return self.saying.trouble or "no evidence answers it"
+
 
 def sayings(file: Path = SAYINGS, labs: Iterable[str] = ()) -> tuple[Saying, ...]:
-    """Read the sayings. UsageError for a duplicate id, or one whose lab is none of `labs` (if those are given)."""
+    """Read the sayings; UsageError for a file that is none.
+
+    One whose id was there before, or whose lab is none of `labs` (if those are given), has its `trouble` said.
+    """
     try:
         entries = json.loads(file.read_text())
         read = tuple(Saying(str(it["id"]), str(it["says"]), str(it["lab"] or "")) for it in entries)
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UsageError(f"{file} is not a file of sayings: {error!r}") from None
-    known, seen = set(labs), set[str]()
+        raise UsageError(
+            f"{file} is not a file of sayings: {error!r}", "Wanted: a JSON list of {id, says, lab} objects."
+        ) from None
+    known = {*labs, COURT}
+    seen: set[str] = set()
+    checked = []
     for saying in read:
-        if saying.id in seen:
-            raise UsageError(f"{file} has the id {saying.id} twice")
-        if known and saying.lab and saying.lab not in known:
-            raise UsageError(f"{file} gives {saying.id} to the lab {saying.lab!r}, and there is none of that name")
+        trouble = f"the id {saying.id} was there before" if saying.id in seen else ""
+        if len(known) > 1 and saying.lab and saying.lab not in known:
+            trouble = f"there is no lab called {saying.lab}"
         seen.add(saying.id)
-    return read
+        checked.append(replace(saying, trouble=trouble))
+    return tuple(checked)
 
 
 def judge(reports: Iterable[Report], read: tuple[Saying, ...] | None = None) -> tuple[Judgement, ...]:
@@ -81,7 +101,9 @@ def judge(reports: Iterable[Report], read: tuple[Saying, ...] | None = None) -> 
             for check in verdict.checks if verdict.outcome is not Outcome.UNDECIDED else ():
                 for name, so in check.answers.items():
                     found.setdefault(name, []).append(Answer(so, str(report.run.path), check))
-    return tuple(_rule(saying, tuple(found.get(saying.id, ()))) for saying in (read or sayings()))
+    return tuple(
+        _rule(saying, () if saying.trouble else tuple(found.get(saying.id, ()))) for saying in (read or sayings())
+    )
 
 
 def _rule(saying: Saying, answers: tuple[Answer, ...]) -> Judgement:
@@ -99,8 +121,20 @@ def as_dict(judgement: Judgement) -> dict[str, object]:
         "says": judgement.saying.says,
         "lab": judgement.saying.lab,
         "verdict": judgement.ruling.value,
+        "why": judgement.why,
         "answers": [
             {"condition": it.check.about, "so": it.so, "run": it.run, "evidence": [str(seen) for seen in it.check.seen]}
             for it in judgement.answers
         ],
     }
+
+
+def summary(judgements: Iterable[Judgement]) -> str:
+    """`170 sayings: 71 true, 50 conditional, 38 false, 4 undecided, 7 untestable`."""
+    counts = Counter(it.ruling for it in judgements)
+    return f"{sum(counts.values())} sayings: " + ", ".join(f"{counts[it]} {it.value}" for it in Ruling if counts[it])
+
+
+def save(judgements: Iterable[Judgement], file: Path) -> None:
+    """Write every judgement with its evidence as JSON. OSError where the file cannot be written."""
+    file.write_text(json.dumps([as_dict(it) for it in judgements], indent=1) + "\n")

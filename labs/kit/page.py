@@ -165,6 +165,8 @@ def court(judgements: tuple[Judgement, ...]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for it in judgements:
         table.add_row(it.saying.id, Text(it.ruling.value, _RULINGS.get(it.ruling, "dim")), Text(it.saying.says))
+        if it.why:
+            table.add_row("", "", Text(it.why, "yellow"))
         for so, words_ in ((True, "so"), (False, "not so")):
             answer = next((answer for answer in it.answers if answer.so is so), None)
             if answer:

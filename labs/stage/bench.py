@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..kit.errors import SetupError
-from . import images, ownership
+from . import fleet, images, ownership
 from .engine import Engine, connect
 from .ownership import HANDS
 from .progress import Progress
@@ -176,3 +177,25 @@ def table(figures: Figures) -> str:
         f"{largest!r} dominates: {figures.parts[largest] / figures.whole:.0%} of the whole command",
     ]
     return "\n".join(lines)
+
+
+def labs(tell: Progress) -> str:
+    """Every lab with every NAT, one after the other and then several at once; what each costs, and what dominates."""
+    images.ensure(connect(), tell)
+    with TemporaryDirectory(prefix="fourtuple-bench-") as out:
+        alone = fleet.run(fleet.everything(), Path(out), tell, at_once=1)
+        began = time.perf_counter()
+        fleet.run(fleet.everything(), Path(out), tell)
+        together = time.perf_counter() - began
+    parts: Counter[str] = Counter()
+    for sortie in alone:
+        parts.update({name: took for name, took in sortie.parts.items() if name not in ("verdict", "total")})
+    whole = sum(it.seconds for it in alone)
+    largest, took = parts.most_common(1)[0]
+    return "\n".join([
+        "every lab once, in seconds",
+        *(f"  {it.lab + (' ' + it.nat if it.nat != 'none' else ''):<32} {it.seconds:6.2f}" for it in alone),
+        f"  one after the other              {whole:6.2f}    (wanted: under 60)",
+        f"  {fleet.AT_ONCE} at once                        {together:6.2f}",
+        f"{largest!r} dominates: {took / whole:.0%} of them, one after the other",
+    ])  # fmt: skip

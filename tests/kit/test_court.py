@@ -60,20 +60,36 @@ def test_the_answers_of_an_undecided_claim_do_not_count(reports):
     assert rulings([partial])["C103"].ruling is Ruling.UNDECIDED
 
 
-@pytest.mark.parametrize(
-    ("entries", "says"),
-    [
-        ([{"id": "C1", "says": "x", "lab": "nat"}] * 2, "has the id C1 twice"),
-        ([{"id": "C1", "says": "x", "lab": "nta"}], "gives C1 to the lab 'nta', and there is none of that name"),
-        ([{"id": "C1"}], "is not a file of sayings"),
-        ("nonsense", "is not a file of sayings"),
-    ],
-)
-def test_a_wrong_file_of_sayings_is_a_sentence(tmp_path, entries, says):
+@pytest.mark.parametrize("entries", [[{"id": "C1"}], "nonsense", {"C1": "x"}])
+def test_a_wrong_file_of_sayings_is_a_sentence(tmp_path, entries):
     file = tmp_path / "sayings.json"
     file.write_text(json.dumps(entries))
-    with pytest.raises(UsageError, match=says):
+    with pytest.raises(UsageError, match="is not a file of sayings"):
         court.sayings(file, labs=catalog.names())
+
+
+def test_a_saying_that_cannot_be_put_is_undecided_with_the_reason_and_the_others_are_judged(tmp_path, reports):
+    file = tmp_path / "sayings.json"
+    entries = [("C93", "bind"), ("C93", "bind"), ("C46", "conversatoins"), ("C24", "conversations")]
+    file.write_text(json.dumps([{"id": name, "says": "x", "lab": lab} for name, lab in entries]))
+    first, again, misspelt, other = court.judge(reports, court.sayings(file, labs=catalog.names()))
+    assert (first.ruling.value, other.ruling.value) == (EXPECTED["C93"], EXPECTED["C24"])
+    assert again.why == "the id C93 was there before"
+    assert misspelt.why == "there is no lab called conversatoins"
+    assert {again.ruling, misspelt.ruling} == {Ruling.UNDECIDED}
+
+
+def test_one_packet_turns_a_ruling(reports):
+    """A segment of the server is recorded as having come from another port: what was true is now false."""
+    (judged,) = (it for it in reports if it.run.lab == "publish")
+    facts = judged.run.facts
+    answer = facts.at("bob").only("from client1")
+    moved = replace(answer, flow=replace(answer.flow, source=replace(answer.flow.source, port=8090)))
+    packets = tuple(moved if it is answer else it for it in facts.at("bob"))
+    captures = {**facts.captures, "bob": replace(facts.at("bob"), packets=packets)}
+    turned = report.judge(replace(judged.run, facts=replace(facts, captures=captures)))
+    assert rulings([judged])["C70"].ruling is Ruling.TRUE
+    assert rulings([turned])["C70"].ruling is Ruling.CONDITIONAL  # one visitor's answers, not the other's
 
 
 def test_every_saying_is_read_once_and_nothing_of_its_ruling_is_in_the_file():

@@ -117,7 +117,7 @@ def hand_it_on(scene: Scene) -> None:
     client.recv()
     scene.act("srv", "threads.collect")
     scene.act("srv", "workers.share", list(CHILDREN), SHARED)
-    scene.act("c1", "workers.burst", scene.address("srv", "near"), SHARED, list(range(30000, 30000 + CALLS)), 3.0)
+    scene.act("c1", "workers.series", scene.address("srv", "near"), SHARED, list(range(30000, 30000 + CALLS)), 3.0)
 
 
 @lab.step
@@ -350,7 +350,7 @@ def who_serves_is_another_question(facts: Facts) -> Iterator[Check]:
     handed = accepted["cookie"] == served["cookie"] and accepted["descriptor"] == served["descriptor"]
     yield Check("the same socket in both threads", True, handed, (event,), {"C25": handed})
     yield Check("two threads", 2, len({accepted["thread"], served["thread"]}), (event,))
-    (burst,) = facts.acts("workers.burst")
+    (burst,) = facts.acts("workers.series")
     several = len(set(burst.result)) > 1
     yield Check("children that served", True, several, (burst,), {"C19": not several})
     first = [facts.call(f"fifty {number}", "recv") for number in range(len(CLIENTS))]

@@ -83,9 +83,14 @@ def share(names: list[str], port: int, keep: bool = False) -> dict[str, Any]:
     """
     listener = socket.create_server(("0.0.0.0", port), backlog=256, reuse_port=False)
     for name in names:
+        ready, write = os.pipe()
         child = os.fork()
         if child == 0:
+            os.write(write, b"!")
             _serve(listener, name)
+        os.close(write)
+        os.read(ready, 1)
+        os.close(ready)
         _children[name] = child
     (cookie,) = struct.unpack("=Q", listener.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8))
     said = {
@@ -210,6 +215,11 @@ def burst(address: str, port: int, sources: list[int], patience: float, cpu: int
         return _burst(address, port, sources, patience)
     finally:
         os.sched_setaffinity(0, before)
+
+
+def series(address: str, port: int, sources: list[int], patience: float) -> list[str]:
+    """As burst, but each connects only when the one before was served: so that whoever waits longest is next."""
+    return [said for source in sources for said in _burst(address, port, [source], patience)]
 
 
 def _burst(address: str, port: int, sources: list[int], patience: float) -> list[str]:

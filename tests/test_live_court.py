@@ -1,0 +1,105 @@
+"""Every lab on the real engine, and what the court makes of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from labs.kit import catalog, court, report, rundir
+from labs.stage import fleet
+from labs.stage.progress import Silent
+
+from .conftest import CHECKOUT, run_invoke
+from .live import running, traces
+
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("image")]
+EXPECTED = json.loads((CHECKOUT / "tests" / "rulings.json").read_text())
+
+
+def test_every_lab_holds_and_the_court_rules_as_it_must(engine, tmp_path):
+    before = traces(engine)
+    sorties = fleet.run(fleet.everything(), tmp_path, Silent())
+    assert {(it.lab, it.nat): it.code for it in sorties} == dict.fromkeys(fleet.everything(), 0)
+    assert traces(engine) == before
+    read = court.sayings(labs=catalog.names())
+    judged = court.judge([report.judge(rundir.load(tmp_path / it.path)) for it in sorties], read)
+    ruled = {it.saying.id: it.ruling.value for it in judged if it.saying.lab in (*catalog.names(), court.COURT)}
+    assert ruled == {name: EXPECTED[name] for name in ruled}
+    assert len(ruled) >= 159
+
+
+def test_court_that_is_interrupted_leaves_nothing(engine, tmp_path):
+    before = traces(engine)
+    with running("verdicts", "--out", str(tmp_path), FOURTUPLE_TEST="1") as process:
+        for event in engine.api.events(decode=True, filters={"type": "container", "event": "start"}):
+            if "fourtuple" in str(event["Actor"]["Attributes"].get("name", "")):
+                break
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert traces(engine) == before
+
+
+@pytest.mark.slow
+def test_time_wait_is_waited_out(tmp_path):
+    done = run_invoke("lab", "timewait", "--full", "--json", "--out", str(tmp_path))
+    claims = {it["name"]: it for it in json.loads(done.stdout)["claims"]}
+    (waited,) = (it for it in claims["it_lasts_a_minute"]["checks"] if "had passed" in it["about"])
+    assert waited["holds"]
+    assert done.returncode == 0
+
+
+def test_a_learner_votes_and_sees_the_score(tmp_path):
+    answers = "true\nnonsense\nf\nc\nq\n"
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "lab", "udp", "--predict", "--out", str(tmp_path)],
+        cwd=CHECKOUT, input=answers, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0
+    own = [it for it in court.sayings() if it.lab == "udp"][:3]
+    right = sum(EXPECTED[it.id] == vote for it, vote in zip(own, ("true", "false", "conditional"), strict=True))
+    assert f"you were right about {right} of 3" in done.stdout
+
+
+def changed(tmp_path, file, old, new):
+    """A copy of this checkout with one line of a compose file changed."""
+    copy = tmp_path / "checkout"
+    shutil.copytree(CHECKOUT, copy, ignore=shutil.ignore_patterns(".git", "results", ".venv", "tests", "*_cache"))
+    place = copy / "compose" / file
+    text = place.read_text()
+    assert old in text
+    place.write_text(text.replace(old, new))
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("lab", "file", "old", "new", "claims", "why"),
+    [
+        pytest.param("inherit", "inherit.yml", "SYS_PTRACE, SETUID", "SETUID", {"a_listener_can_be_taken"},
+                     "take_from", id="a capability is refused"),
+        pytest.param("fourtuples", "fourtuples.yml", "hostname: c1", "hostname: c1\n    ulimits: {nofile: 100}",
+                     {"the_kernel_picks_from_a_range", "it_is_unpredictable_not_random"}, "EMFILE",
+                     id="too few descriptors"),
+    ],
+)  # fmt: skip
+def test_what_a_machine_refuses_leaves_one_claim_undecided(engine, tmp_path, lab, file, old, new, claims, why):
+    before = traces(engine)
+    copy = changed(tmp_path, file, old, new)
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "lab", lab, "--json", "--out", str(tmp_path / "out")],
+        cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    said = json.loads(done.stdout)
+    undecided = {it["name"]: it["why"] for it in said["claims"] if it["outcome"] != "holds"}
+    assert set(undecided) >= claims
+    assert all(why in undecided[name] for name in claims)
+    assert sum(it["outcome"] == "holds" for it in said["claims"]) >= len(said["claims"]) / 2
+    assert "did not go as written" in said["ended"]
+    assert traces(engine) == before

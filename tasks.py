@@ -10,11 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from invoke import Context, task
+from invoke import Collection, Context, Task, task
 
 from labs.stage.command import as_json, command, writable, write
 
-_NAT = "the router's behaviour: masquerade, masquerade-random or none"
+_NAT = "the router's behaviour: a name or eim/apdf and what differs; see `invoke nat.list`"
 _JSON = "print JSON, for programs"
 _JUNIT = "also write JUnit XML to this file"
 _INSTANCE = "which lab, where several are up"
@@ -343,3 +343,51 @@ def lint(_: Context) -> int:
         if done.returncode:
             return done.returncode
     return 0
+
+
+@task(name="list", help={"json": _JSON})
+@command
+def nat_list(_: Context, json: bool = False) -> None:
+    """The behaviours that have a name, what they are, and where such boxes are met."""
+    from labs.net import presets
+    from labs.stage.narrator import Narrator
+
+    if json:
+        as_json([{"name": name, "says": presets.sentence(it), "met": it.met} for name, it in presets.PRESETS.items()])
+        return
+    tell = Narrator()
+    for it in presets.PRESETS.values():
+        tell.say(f"{presets.sentence(it)}\n    {it.met}")
+    tell.say(f"or any of {', '.join(presets.NINE)}, and what differs: ports=random:7 udp=120s hairpin=off ...")
+
+
+_BEHAVIOUR = "a name or eim/apdf and what differs, see `invoke nat.list`"
+
+
+@task(name="show", help={"behaviour": _BEHAVIOUR, "interface": "the outside one", "address": "the router's outside"})
+@command
+def nat_show(_: Context, behaviour: str, interface: str = "wan", address: str = "198.18.0.2") -> None:
+    """The nftables rule set of a behaviour, as a router loads it."""
+    from labs.net import nft
+    from labs.stage.session import behaviour_called
+
+    print(nft.render(behaviour_called(behaviour), interface, address), end="")
+
+
+@task(name="set", help={"behaviour": _BEHAVIOUR, "host": "which router", "instance": _INSTANCE})
+@command
+def nat_set(_: Context, behaviour: str, host: str = "router", instance: str = "") -> None:
+    """Change the behaviour of the router of a lab that is up, in place; every mapping is forgotten."""
+    from labs.net import presets
+    from labs.stage import engine, kept
+    from labs.stage.narrator import Narrator
+    from labs.stage.session import behaviour_called
+
+    chosen = behaviour_called(behaviour)
+    took = kept.become(engine.connect(), host, presets.text(chosen), instance)
+    Narrator().say(f"✓ {host} is now {presets.sentence(chosen)} ({took:.2f} s)")
+
+
+_OF_NAT = (nat_list, nat_show, nat_set)
+namespace = Collection(*(it for it in list(globals().values()) if isinstance(it, Task) and it not in _OF_NAT))
+namespace.add_collection(Collection("nat", *_OF_NAT))

@@ -11,8 +11,8 @@ import pytest
 from labs.kit import catalog, report, rundir
 from labs.kit.errors import DriveError
 from labs.kit.lab import Lab
-from labs.net.behaviour import PRESETS
 from labs.net.endpoint import Protocol
+from labs.net.presets import PRESETS
 from labs.stage import run
 from labs.stage.run import Audience
 from labs.stage.session import Session

@@ -3,7 +3,9 @@
 INSIDE_GATEWAY   10.7.1.1/24       the address the inside hosts already have as their default route
 OUTSIDE          198.18.7.2        its own address outside; the interface that carries it is the outside one
 OUTSIDE_GATEWAY  198.18.7.254/24   claimed by plain routing only: without NAT the servers need a way back
-NAT              masquerade        a name from `labs.net.behaviour`
+NAT              masquerade        as `labs.net.presets` reads it
+
+With an argument it changes the behaviour of the router that is running: `python3 -m labs.agents.router eim/apdf`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import subprocess
 import sys
 from ipaddress import ip_address, ip_interface
 
-from ..net import behaviour, nft
+from ..net import nft, presets
 from .driver import serve
 
 
@@ -47,8 +49,8 @@ def _ip(*words: str) -> str:
 
 def configure(environment: dict[str, str]) -> None:
     """Claim the gateways and load the rules; SystemExit with a sentence where that cannot be."""
-    chosen = behaviour.parse(environment.get("NAT", "masquerade"))
-    outside = interface_carrying(environment["OUTSIDE"])
+    text = environment.get("NAT", "masquerade")
+    chosen = presets.parse(text)
     gateways = [environment["INSIDE_GATEWAY"]]
     if not chosen.translates:
         gateways.append(environment["OUTSIDE_GATEWAY"])
@@ -56,13 +58,23 @@ def configure(environment: dict[str, str]) -> None:
         _ip("route", "del", "default")  # Docker's own; without it the unknown is unreachable at once
     for gateway in gateways:
         _ip("addr", "add", gateway, "dev", interface_towards(gateway))
-    rules = nft.render(chosen, outside)
+    become(text)
+
+
+def become(text: str) -> str:
+    """Behave like this from now on, with every mapping forgotten; returns the rules. SystemExit where nft refuses."""
+    address = os.environ["OUTSIDE"]
+    rules = nft.render(presets.parse(text), interface_carrying(address), address)
     loaded = subprocess.run(["nft", "-f", "-"], input=rules, text=True, capture_output=True, check=False)
     if loaded.returncode:
         raise SystemExit(f"nft refused the rules: {loaded.stderr.strip()}")
+    subprocess.run(["conntrack", "-F"], capture_output=True, check=False)
+    return rules
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1:]:
+    become(sys.argv[1])
+elif __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         configure(dict(os.environ))

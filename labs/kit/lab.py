@@ -33,7 +33,8 @@ class Fence:
 class Lab:
     """A lesson under its name; `compose` is the topology it runs on (a file of `compose/` without `.yml`).
 
-    `nats` are the behaviours its router can be given, the everyday one first; without a router nothing is translated.
+    `nats` are the behaviours its router is given, the everyday one first; `any_nat`: it can be given any other as well.
+    Without a router nothing is translated.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Lab:
     compose: str
     fences: tuple[Fence, ...] = ()
     nats: tuple[str, ...] = ("none",)
+    any_nat: bool = False
     steps: list[Step] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
 

@@ -6,6 +6,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ..net import presets
 from ..net.behaviour import NatBehaviour
 from ..net.endpoint import Field
 from .claim import Outcome, Verdict
@@ -59,7 +60,7 @@ def picture(topology: Topology, nat: NatBehaviour) -> Text:
         text.append(f"  {here:>{width[0]}} {'──' if here else '  '}{_bar(row, len(left))}{line} ")
         text.append(f"{centre:^{width[1]}}", "bold" if row == 0 else "dim")
         text.append(f" {line}{_bar(row, len(right))}{'──' if there else '  '} {there}".rstrip() + "\n")
-    return text.append(f"\n  {nat}\n  met in {nat.met}\n", "dim")
+    return text.append(f"\n  {presets.sentence(nat)}\n" + (f"  met in {nat.met}\n" if nat.met else ""), "dim")
 
 
 def _places(topology: Topology) -> Text:

@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from ..net import presets
 from . import catalog
 from .claim import Check, Outcome, Verdict
 from .rundir import Run
@@ -66,7 +67,7 @@ def as_dict(report: Report, seconds: Mapping[str, float] | None = None) -> dict[
     return {
         "lab": report.run.lab,
         "run": str(report.run.path),
-        "nat": facts.nat.name,
+        "nat": presets.text(facts.nat),
         "exit_code": report.exit_code,
         "summary": report.summary,
         "ended": report.ended,
@@ -90,7 +91,7 @@ def write_junit(report: Report, file: Path) -> None:
     """The report for CI: a claim is a test case. OSError where the file cannot be written."""
     from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
-    suite = TestSuite(f"{report.run.lab} {report.run.facts.nat.name}")
+    suite = TestSuite(f"{report.run.lab} {presets.text(report.run.facts.nat)}")
     for verdict in report.verdicts:
         case = TestCase(verdict.name, classname=f"labs.{report.run.lab}")
         if verdict.outcome is Outcome.FAILS:

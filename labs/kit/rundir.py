@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..net import behaviour
+from ..net import presets
 from ..net.event import Event
 from . import capture, conntrack
 from .errors import UsageError
@@ -44,7 +44,7 @@ def load(path: Path) -> Run:
         for name, size in meta["files"].items():
             _check_size(path / name, size)
         topology = Topology.from_compose(_object(path / COMPOSE))
-        nat = behaviour.parse(meta["nat"])
+        nat = presets.parse(meta["nat"])
         captures = {tap.name: capture.read(path / f"{tap.name}.pcap", tap.name) for tap in topology.taps}
         events = tuple(map(Event.from_json, (path / EVENTS).read_text().splitlines()))
         tracked = meta["conntrack"]["after"]

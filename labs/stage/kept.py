@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
-from ..kit.errors import UsageError
+from ..kit.errors import SetupError, UsageError
+from ..net import presets
 from . import ownership
 from .engine import Engine
 from .ownership import Belongings
@@ -24,7 +26,7 @@ class Container:
 def bring_up(session: Session) -> Stage:
     """Start a lab's containers, without taps, and leave them. SetupError when that cannot be; then nothing is left."""
     lab, nat = session.lab, session.nat
-    stage = Stage(session.engine, lab.compose, new_run(), nat.name, session.image, keep=True, taps=False)
+    stage = Stage(session.engine, lab.compose, new_run(), presets.text(nat), session.image, keep=True, taps=False)
     try:
         stage.build()
         stage.start()
@@ -68,6 +70,18 @@ def container(engine: Engine, host: str, instance: str = "") -> Container:
             "A capture may also name a network of the router: lan or wan.",
         )
     return Container(host, found[host], kept[0])
+
+
+def become(engine: Engine, router: str, behaviour: str, instance: str = "") -> float:
+    """Change the behaviour of a router that is up, every mapping forgotten; returns the seconds it took."""
+    there = container(engine, router, instance)
+    began = time.perf_counter()
+    job = engine.api.exec_create(there.id, ["python3", "-S", "-m", "labs.agents.router", behaviour])["Id"]
+    said = engine.api.exec_start(job)
+    took = time.perf_counter() - began
+    if engine.api.exec_inspect(job)["ExitCode"]:
+        raise SetupError(f"{router} could not become {behaviour}: {said.decode(errors='replace').strip()[-300:]}")
+    return took
 
 
 def _which(engine: Engine) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..kit.lab import Lab
+from ..net import presets
 from . import run
 from .session import Session
 
@@ -15,12 +16,12 @@ HOME = Path(__file__).resolve().parents[2] / "tests" / "recordings"
 
 def name(lab: Lab, nat: str) -> str:
     """What the recording of a lab with a NAT is called; a lab with one behaviour only gives it its own name."""
-    return f"{lab.name}-{nat}" if len(lab.nats) > 1 else lab.name
+    return f"{lab.name}-{presets.slug(presets.parse(nat))}" if len(lab.nats) > 1 else lab.name
 
 
 def record(session: Session, full: bool = False) -> Path:
     """Run the lab and put the run where the tests find it, in place of the one before; returns where."""
-    place = HOME / name(session.lab, session.nat.name)
+    place = HOME / name(session.lab, presets.text(session.nat))
     with TemporaryDirectory(prefix="fourtuple-") as scratch:
         ran = run.run(session, Path(scratch), run.Audience(), full=full)
         ran.removal()

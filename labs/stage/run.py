@@ -14,6 +14,7 @@ from typing import Any
 from ..kit import pcapng, rundir
 from ..kit.lab import Lab, Step
 from ..kit.topology import Topology
+from ..net import presets
 from .recording import Recording
 from .scene import LiveScene, Node
 from .session import Session
@@ -88,7 +89,7 @@ def run(session: Session, out: Path, audience: Audience, keep: bool = False, ful
     clock = Clock()
     lab, name = session.lab, new_run()
     recording = Recording(out / lab.name / name)
-    stage = Stage(session.engine, lab.compose, name, session.nat.name, session.image, keep)
+    stage = Stage(session.engine, lab.compose, name, presets.text(session.nat), session.image, keep)
     removal: Callable[[], None] = stage.remove
     try:
         meta = _play(stage, session, recording, audience, clock, full)
@@ -142,7 +143,7 @@ def _play(
             tap.settled()
     with ThreadPoolExecutor(len(taps) + 1) as hands:  # while tcpdump ends, the routers are asked
         counts = hands.map(lambda tap: tap.stop(stage.engine, whole=not ended), taps)
-        meta = _witnesses(stage, routers, before) | {"nat": session.nat.name, "full": full, "ended": ended}
+        meta = _witnesses(stage, routers, before) | {"nat": presets.text(session.nat), "full": full, "ended": ended}
         meta["taps"] = dict(zip((tap.name for tap in taps), counts, strict=True))
     for name, log in [(n.host, n.log) for n in nodes.values()] + [(f"{t.name}-tap", t.log) for t in taps]:
         recording.text(f"{rundir.LOGS}/{name}.log", log)

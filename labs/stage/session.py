@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..kit import catalog
 from ..kit.errors import UsageError
 from ..kit.lab import Lab
-from ..net import behaviour
+from ..net import presets
 from ..net.behaviour import NatBehaviour
 from . import images, ownership
 from .engine import Engine, connect
@@ -28,8 +28,9 @@ def begin(name: str, nat: str, narrator: Narrator) -> Session:
     """UsageError for an unknown lab or NAT, before anything is touched; SetupError where the engine will not do."""
     lab = catalog.find(name)
     chosen = behaviour_called(nat or lab.nats[0])
-    if chosen.name not in lab.nats:
-        raise UsageError(f"the lab {name} has no router to be {chosen.name}; it runs with: {', '.join(lab.nats)}")
+    wanted = presets.text(chosen)
+    if wanted not in lab.nats and not lab.any_nat:
+        raise UsageError(f"the lab {name} has no router to be {wanted}; it runs with: {', '.join(lab.nats)}")
     engine = connect()
     for dead in ownership.sweep(engine):
         narrator.announce(f"removed what the dead run {dead.run} had left behind")
@@ -41,6 +42,6 @@ def begin(name: str, nat: str, narrator: Narrator) -> Session:
 def behaviour_called(name: str) -> NatBehaviour:
     """The behaviour a person named; UsageError lists what exists."""
     try:
-        return behaviour.parse(name)
+        return presets.parse(name)
     except ValueError as error:
         raise UsageError(str(error)) from None

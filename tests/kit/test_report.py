@@ -8,7 +8,7 @@ from rich.console import Console
 
 from labs.kit import page, report, rundir
 from labs.kit.capture import Capture
-from labs.net.behaviour import PRESETS
+from labs.net.presets import PRESETS
 
 from ..conftest import RECORDINGS
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from labs.net.behaviour import PRESETS, Filtering, Mapping, parse
+from labs.net.behaviour import Filtering, Mapping
 from labs.net.endpoint import Endpoint
+from labs.net.presets import PRESETS, parse
 
 ALICE, ALICE_OTHER_PORT, BOB = Endpoint("192.0.2.1", 80), Endpoint("192.0.2.1", 81), Endpoint("192.0.2.2", 80)
 ANY = PRESETS["masquerade"]
@@ -46,13 +47,14 @@ def test_nobody_is_admitted_through_a_filter_before_anybody_was_written_to():
     assert not replace(ANY, filtering=Filtering.ADDRESS_AND_PORT_DEPENDENT).admits(ALICE, [])
 
 
-def test_every_preset_is_found_by_its_name_and_says_where_it_is_met():
-    for name, preset in PRESETS.items():
-        assert parse(name) is preset
-        assert preset.name == name
-        assert preset.met
+def test_a_mapping_dies_when_nothing_was_sent_for_its_lifetime():
+    both, outbound = parse("eim/apdf udp=10s"), parse("eim/apdf udp=10s refresh=outbound")
+    assert both.alive(since_outbound=9, since_inbound=99)
+    assert both.alive(since_outbound=99, since_inbound=9)
+    assert not both.alive(since_outbound=10, since_inbound=10)
+    assert outbound.alive(since_outbound=9, since_inbound=99)
+    assert not outbound.alive(since_outbound=99, since_inbound=1)
 
 
-def test_an_unknown_nat_is_refused_with_the_names_there_are():
-    with pytest.raises(ValueError, match="no NAT called 'cone'; there are: masquerade, masquerade-random, none"):
-        parse("cone")
+def test_only_masquerade_overloads_ports():
+    assert {name for name, it in PRESETS.items() if it.overloads} == {"masquerade", "bare"}

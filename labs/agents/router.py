@@ -49,22 +49,22 @@ def _ip(*words: str) -> str:
 
 def configure(environment: dict[str, str]) -> None:
     """Claim the gateways and load the rules; SystemExit with a sentence where that cannot be."""
-    text = environment.get("NAT", "masquerade")
-    chosen = presets.parse(text)
-    gateways = [environment["INSIDE_GATEWAY"]]
-    if not chosen.translates:
-        gateways.append(environment["OUTSIDE_GATEWAY"])
+    inside = environment["INSIDE_GATEWAY"]
     if _ip("-j", "route", "show", "default").strip() not in ("", "[]", "[ ]"):
         _ip("route", "del", "default")  # Docker's own; without it the unknown is unreachable at once
-    for gateway in gateways:
-        _ip("addr", "add", gateway, "dev", interface_towards(gateway))
-    become(text)
+    _ip("addr", "add", inside, "dev", interface_towards(inside))
+    become(environment.get("NAT", "masquerade"))
 
 
 def become(text: str) -> str:
     """Behave like this from now on, with every mapping forgotten; returns the rules. SystemExit where nft refuses."""
-    address = os.environ["OUTSIDE"]
-    rules = nft.render(presets.parse(text), interface_carrying(address), address)
+    chosen, address = presets.parse(text), os.environ["OUTSIDE"]
+    outside = interface_carrying(address)
+    gateway = os.environ["OUTSIDE_GATEWAY"]
+    claimed = gateway.partition("/")[0] in _ip("-4", "addr", "show", "dev", outside)
+    if claimed == chosen.translates:  # only plain routing needs it: its servers must find the inside hosts
+        _ip("addr", "del" if claimed else "add", gateway, "dev", outside)
+    rules = nft.render(chosen, outside, address)
     loaded = subprocess.run(["nft", "-f", "-"], input=rules, text=True, capture_output=True, check=False)
     if loaded.returncode:
         raise SystemExit(f"nft refused the rules: {loaded.stderr.strip()}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ..net.endpoint import Endpoint, FourTuple, Protocol
@@ -15,7 +16,7 @@ _ETHERNET = 1  # LINKTYPE_ETHERNET
 _PROTOCOLS = {1: Protocol.ICMP, 6: Protocol.TCP, 17: Protocol.UDP}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Capture:
     """The packets of one tap, in the order it saw them."""
 
@@ -27,7 +28,11 @@ class Capture:
 
     def find(self, mark: str) -> Packet | None:
         """The first packet that carries `mark` (a TCP segment may be sent twice), or None."""
-        return next((packet for packet in self.packets if packet.mark == mark), None)
+        return self._marked.get(mark)
+
+    @cached_property
+    def _marked(self) -> dict[str | None, Packet]:
+        return {packet.mark: packet for packet in reversed(self.packets)}
 
     def only(self, mark: str) -> Packet:
         """The packet that carries `mark`; EvidenceError when this tap has none."""

@@ -78,11 +78,16 @@ def _packets(facts: Facts, packet: Packet) -> Iterator[Packet]:
     yield replace(packet, flow=_flow(flow, port=True))
     yield replace(packet, flow=_flow(flow.reversed(), port=True).reversed())
     yield replace(packet, flow=replace(flow, destination=_at(flow.destination, "203.0.113.9")))
+    for host in (
+        it for it in facts.topology.hosts if not it.router and it.interfaces
+    ):  # it comes to whoever uses the same port
+        yield replace(packet, flow=replace(flow, destination=Endpoint(host.interfaces[0][1], flow.source.port)))
     yield replace(packet, ttl=packet.ttl + 7)
     yield replace(packet, flags="R")
     yield replace(packet, flags="FA")
     yield replace(packet, sequence=packet.sequence + 1)
     yield replace(packet, payload=packet.payload + b"!")
+    yield replace(packet, payload=packet.payload[:6] + b"!!" + packet.payload[8:])
     yield replace(packet, payload=b"[another] " + packet.payload)
 
 

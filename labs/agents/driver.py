@@ -31,6 +31,8 @@ _OPTIONS = {  # what Python's socket module has no name for (linux/socket.h, lin
     "IP_FREEBIND": 15,
     "IP_BIND_ADDRESS_NO_PORT": 24,
     "IP_LOCAL_PORT_RANGE": 51,
+    "IP_MTU_DISCOVER": 10,
+    "IP_MTU": 14,
 }
 PATIENCE = 2.0  # seconds a blocking call may take before it is reported as ETIMEDOUT
 _KINDS = {

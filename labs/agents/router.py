@@ -3,6 +3,7 @@
 INSIDE_GATEWAY   10.7.1.1/24       the address the inside hosts already have as their default route
 OUTSIDE          198.18.7.2        its own address outside; the interface that carries it is the outside one
 OUTSIDE_GATEWAY  198.18.7.254/24   claimed by plain routing only: without NAT the servers need a way back
+UPSTREAM         100.64.7.1        the router it leads to, where its outside is not yet the Internet
 NAT              masquerade        as `labs.net.presets` reads it
 
 With an argument it changes the behaviour of the router that is running: `python3 -m labs.agents.router eim/apdf`.
@@ -53,6 +54,8 @@ def configure(environment: dict[str, str]) -> None:
     if _ip("-j", "route", "show", "default").strip() not in ("", "[]", "[ ]"):
         _ip("route", "del", "default")  # Docker's own; without it the unknown is unreachable at once
     _ip("addr", "add", inside, "dev", interface_towards(inside))
+    if upstream := environment.get("UPSTREAM"):
+        _ip("route", "add", "default", "via", upstream)
     become(environment.get("NAT", "masquerade"))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..net.endpoint import FourTuple, Protocol
 
-_MARK = re.compile(rb"\[([^\]\r\n]{1,60})\] ")
+_MARK = re.compile(rb"\[([^\]\r\n]{1,100})\] ")
 
 
 def marked(name: str, text: str = "") -> bytes:

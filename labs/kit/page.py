@@ -40,9 +40,9 @@ def lesson(title: str, text: str) -> Text:
 
 
 def picture(topology: Topology, nat: NatBehaviour) -> Text:
-    """Hosts inside, the router, hosts outside, with the addresses of this run; without a router, a line for each
-    host."""
-    if not topology.routers:
+    """Hosts inside, the router, hosts outside, with the addresses of this run; a line for each host where there is not
+    one router."""
+    if len(topology.routers) != 1:
         return _places(topology)
     router = topology.router
     (inside, _), (outside, outer) = router.interfaces

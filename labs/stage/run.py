@@ -178,11 +178,11 @@ def _witnesses(stage: Stage, routers: list[Node], before: list[str]) -> dict[str
         "images": {name: spec["image"] for name, spec in sorted(stage.config["services"].items())},
         "conntrack": {"before": None, "after": None},
     }
-    for router, table in zip(routers, before, strict=True):
-        said["rules"] = router.run("nft", "list", "ruleset")
-        said["conntrack"] = {"before": table, "after": _table(router)}
-        said["sysctls"] = router.run("sysctl", "-e", *SYSCTLS)
-        said["addresses"] = router.run("ip", "-br", "addr")
+    if routers:  # of several routers, one after the other
+        said["rules"] = "\n".join(f"# {router.host}\n{router.run('nft', 'list', 'ruleset')}" for router in routers)
+        said["conntrack"] = {"before": "".join(before), "after": "".join(map(_table, routers))}
+        said["sysctls"] = routers[0].run("sysctl", "-e", *SYSCTLS)
+        said["addresses"] = "\n".join(router.run("ip", "-br", "addr") for router in routers)
     return said
 
 

@@ -33,7 +33,7 @@ SERVERS = (("alice", 8000), ("alice", 8001), ("bob", 8000))  # one endpoint, ano
 KNOCKS = (("alice", 8002), ("bob", 8001))  # nobody writes to these: another port of who was written to, another address
 FIRST_SOURCE = 20000
 lab = Lab("behaviours", "Nine routers in one", "nat", nats=("home",),
-          fences=(Fence(f"{ROUTERS[-1]} fence", ("lan", "wan")),))  # fmt: skip
+          fences=(Fence(f"{ROUTERS[-1]} fence", ("lan", "wan", "alice")),))  # fmt: skip
 
 
 def source(router: str, protocol: Protocol, what: int) -> int:

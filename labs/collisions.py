@@ -29,7 +29,7 @@ PAIRS, SERVICE, FIRST_PORT = 20, 8000, 30000
 LITTLE, WANTED = "eim/apdf ports=sequential:50000-50003", 6
 TALKS = (("client1", "alice"), ("client2", "bob"), ("client2", "alice"))  # different destinations first, then the same
 lab = Lab("collisions", "Two hosts want one port", "nat", nats=("home",),
-          fences=(Fence(f"{LITTLE} fence", ("lan", "wan")),))  # fmt: skip
+          fences=(Fence(f"{LITTLE} fence", ("lan", "wan", "alice")),))  # fmt: skip
 
 
 def says(router: str, pair: int, client: str, server: str) -> str:

@@ -34,7 +34,7 @@ CALLS = (("first", "client1", "client2"), ("second", "client2", "client1"), ("ag
 KNOWN, OTHER = "from its known external endpoint", "from another port of the router"
 INSIDE, NOTHING = "from its inside endpoint", "never arrives"
 lab = Lab("hairpin", "Two hosts behind one router", "nat", nats=("home",),
-          fences=(Fence(f"{ROUTERS[-1]} fence", ("lan", "wan")),))  # fmt: skip
+          fences=(Fence(f"{ROUTERS[-1]} fence", ("lan", "wan", "alice")),))  # fmt: skip
 
 
 def port(router: str) -> int:

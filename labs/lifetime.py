@@ -26,7 +26,7 @@ ROUTERS = ("eim/apdf ports=sequential udp=2s", "eim/apdf ports=sequential udp=2s
 QUIET, TALKS, HEARS = SOCKETS = ("quiet", "talks", "hears")
 SERVICE, FIRST_PORT, SECONDS = 8000, 30000, 3
 lab = Lab("lifetime", "How long a mapping lives", "nat", nats=("home",),
-          fences=tuple(Fence(f"{router} fence", ("lan", "wan")) for router in ROUTERS))  # fmt: skip
+          fences=tuple(Fence(f"{router} fence", ("lan", "wan", "alice")) for router in ROUTERS))  # fmt: skip
 
 
 @lab.step

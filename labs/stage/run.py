@@ -142,7 +142,7 @@ def _play(
         for tap in taps:
             tap.settled()
     with ThreadPoolExecutor(len(taps) + 1) as hands:  # while tcpdump ends, the routers are asked
-        counts = hands.map(lambda tap: tap.stop(stage.engine, whole=not ended), taps)
+        counts = hands.map(lambda tap: tap.stop(stage.engine), taps)
         meta = _witnesses(stage, routers, before) | {"nat": presets.text(session.nat), "full": full, "ended": ended}
         meta["taps"] = dict(zip((tap.name for tap in taps), counts, strict=True))
     for name, log in [(n.host, n.log) for n in nodes.values()] + [(f"{t.name}-tap", t.log) for t in taps]:

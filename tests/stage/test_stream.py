@@ -104,7 +104,7 @@ def test_a_full_disk_is_named_with_the_file_and_what_to_do(pair, tmp_path):
 @pytest.mark.parametrize(
     ("counts", "says"),
     [
-        ("9 packets captured\n10 packets received by filter\n0 packets dropped by kernel\n", "lost packets"),
+        ("9 packets captured\n10 packets received by filter\n1 packets dropped by kernel\n", "lost packets"),
         ("9 packets captured\n9 packets received by filter\n1 packet dropped by kernel\n", "lost packets"),
         ("", "did not end as tcpdump does"),
     ],

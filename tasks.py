@@ -306,9 +306,10 @@ def verdicts(_: Context, run: list[str], json: bool = False, out: str = "results
     return 2 if missed else 0
 
 
-@task(help={"json": _JSON, "runs": "how often each thing is measured", "labs": "measure every lab once instead"})
+@task(help={"json": _JSON, "runs": "how often each thing is measured", "labs": "measure every lab once instead",
+            "routers": "measure what gets through the routers instead"})  # fmt: skip
 @command
-def bench(_: Context, json: bool = False, runs: int = 5, labs: bool = False) -> None:
+def bench(_: Context, json: bool = False, runs: int = 5, labs: bool = False, routers: bool = False) -> None:
     """Measure `invoke lab nat` against the floor: the same containers and networks, and nothing else."""
     from labs.stage import bench as measuring
     from labs.stage.narrator import Narrator
@@ -317,6 +318,11 @@ def bench(_: Context, json: bool = False, runs: int = 5, labs: bool = False) -> 
     if labs:
         with tell.working("measuring every lab"):
             said = measuring.labs(tell)
+        tell.say(said)
+        return
+    if routers:
+        with tell.working("measuring the routers"):
+            said = measuring.routers(runs, tell)
         tell.say(said)
         return
     with tell.working("measuring"):

@@ -26,6 +26,7 @@ UDP = Protocol.UDP
 EXACT = ("eim/apdf ports=preserve", "eim/apdf ports=sequential", "eim/apdf ports=random:7", "apdm/apdf ports=preserve")
 ROUTERS = (*EXACT, "masquerade")
 PAIRS, SERVICE, FIRST_PORT = 20, 8000, 30000
+CROWD = 750  # sockets of each host
 LITTLE, WANTED = "eim/apdf ports=sequential:50000-50003", 6
 TALKS = (("client1", "alice"), ("client2", "bob"), ("client2", "alice"))  # different destinations first, then the same
 lab = Lab("collisions", "Two hosts want one port", "nat", nats=("home",),
@@ -53,6 +54,21 @@ def use_one_source_port(scene: Scene) -> None:
                 scene[server].recvfrom()
             for client in ("client1", "client2"):
                 scene[f"{router} {pair} {client}"].close()
+
+
+@lab.step
+def come_all_at_once(scene: Scene) -> None:
+    """client1 and client2 open 750 sockets each, on the same ports, and begin at one moment: each socket writes to
+    alice and to bob."""
+    scene.act("router", "router.become", EXACT[0])
+    targets = [(scene.endpoint(name, SERVICE).address, SERVICE) for name in ("alice", "bob")]
+    moment = scene.act("client1", "flood.soon", 300)
+    for client in ("client1", "client2"):
+        scene.act(client, "flood.start", f"{EXACT[0]} crowd {client}", FIRST_PORT + 1000, CROWD, targets, moment)
+    for client in ("client1", "client2"):
+        scene.act(client, "flood.wait")
+    for server in ("alice", "bob"):
+        scene[server].drain()
 
 
 @lab.step
@@ -118,6 +134,31 @@ _claim(
 _claim("masquerade_overloads", "masquerade",
        "Linux's masquerade gives two hosts one external port while their destinations differ, and takes it from the "
        "second when they meet.")  # fmt: skip
+
+
+@lab.claim
+def a_crowd_is_kept_apart(facts: Facts) -> Iterator[Check]:
+    """Of 1500 endpoints whose first packets come at once from two hosts, no two share an external port, each keeps its
+    own towards both servers, and nothing is lost."""
+    crowd = f"{EXACT[0]} crowd "
+    inside = {it.mark: it for it in facts.at("lan") if it.mark and it.mark.startswith(crowd)}
+    left = {it.mark: it for it in facts.at("wan") if it.mark and it.mark.startswith(crowd)}
+    few = tuple(left.values())[:2]
+    yield Check("packets that arrived at the router", 4 * CROWD, len(inside), tuple(inside.values())[:2])
+    yield Check("packets that left it", 4 * CROWD, len(left), few)
+    ports: dict[Endpoint, set[Endpoint]] = {}
+    owners: dict[Endpoint, set[Endpoint]] = {}
+    for mark, packet in left.items():
+        ports.setdefault(inside[mark].flow.source, set()).add(packet.flow.source)
+        owners.setdefault(packet.flow.source, set()).add(inside[mark].flow.source)
+    yield Check("inside endpoints", 2 * CROWD, len(ports), few)
+    yield Check("endpoints with two mappings", 0, sum(len(it) > 1 for it in ports.values()), few)
+    yield Check("external ports with two owners", 0, sum(len(it) > 1 for it in owners.values()), few)
+    moments = {
+        name: [it.time_ns for mark, it in inside.items() if f" {name} " in mark] for name in ("client1", "client2")
+    }
+    together = max(map(min, moments.values())) < min(map(max, moments.values()))
+    yield Check("they came at the same time", True, together, tuple(inside.values())[:2])
 
 
 @lab.claim

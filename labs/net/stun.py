@@ -117,6 +117,8 @@ _Unpack = Callable[[bytes, bytes], Any]
 ATTRIBUTES: tuple[tuple[int, str, _Pack, _Unpack], ...] = (
     (0x0001, "MAPPED-ADDRESS", _pack_address, _unpack_address),
     (0x0003, "CHANGE-REQUEST", _pack_number, _unpack_number),
+    (0x0004, "SOURCE-ADDRESS", _pack_address, _unpack_address),  # RFC 3489
+    (0x0005, "CHANGED-ADDRESS", _pack_address, _unpack_address),  # RFC 3489
     (0x0006, "USERNAME", _pack_text, _unpack_text),
     (0x0008, "MESSAGE-INTEGRITY", _raw, _raw),
     (0x0009, "ERROR-CODE", _pack_error, _unpack_error),
@@ -225,21 +227,31 @@ def answer(data: bytes, peer: Endpoint, arrived_at: Endpoint, other: Endpoint) -
     `other` differs from `arrived_at` in both address and port (RFC 5780 section 6). The answer is never longer than
     three times the question.
     """
+    classic = _classic(data)
     try:
-        asked = decode(data)
+        asked = decode(data[:4] + struct.pack("!I", COOKIE) + data[8:] if classic else data)
     except ValueError:
         return None
     if asked.kind != REQUEST | BINDING:
         return None
     if asked.unknown:
-        reply = Message(ERROR | BINDING, asked.transaction,
-                        {"ERROR-CODE": (420, ""), "UNKNOWN-ATTRIBUTES": asked.unknown[:2]})  # fmt: skip
-        return encode(reply), arrived_at
+        refusal = Message(ERROR | BINDING, asked.transaction,
+                          {"ERROR-CODE": (420, ""), "UNKNOWN-ATTRIBUTES": asked.unknown[:2]})  # fmt: skip
+        return encode(refusal), arrived_at
     change = asked.attributes.get("CHANGE-REQUEST", 0)
     origin = Endpoint(
         other.address if change & CHANGE_ADDRESS else arrived_at.address,
         other.port if change & CHANGE_PORT else arrived_at.port,
     )
+    if classic:
+        attributes = {"MAPPED-ADDRESS": peer, "SOURCE-ADDRESS": origin, "CHANGED-ADDRESS": other}
+        reply = encode(Message(SUCCESS | BINDING, asked.transaction, attributes))
+        return reply[:4] + data[4:8] + reply[8:], origin  # its transaction begins where the cookie is now
     attributes = {"XOR-MAPPED-ADDRESS": peer, "RESPONSE-ORIGIN": origin, "OTHER-ADDRESS": other}
-    reply = Message(SUCCESS | BINDING, asked.transaction, attributes)
-    return encode(reply, fingerprint="FINGERPRINT" in asked.attributes), origin
+    modern = Message(SUCCESS | BINDING, asked.transaction, attributes)
+    return encode(modern, fingerprint="FINGERPRINT" in asked.attributes), origin
+
+
+def _classic(data: bytes) -> bool:
+    """Is this a request of RFC 3489, which knew no cookie? It is answered as RFC 8489 section 11 asks."""
+    return len(data) >= _HEADER.size and data[:2] == b"\0\1" and data[4:8] != struct.pack("!I", COOKIE)

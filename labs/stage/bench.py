@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 from ..kit.errors import SetupError
 from . import fleet, images, ownership
@@ -24,6 +24,7 @@ from .engine import Engine, connect
 from .ownership import HANDS
 from .progress import Progress
 from .recordings import HOME
+from .scene import LiveScene
 from .signals import undisturbed
 from .stage import Stage, new_run
 
@@ -198,4 +199,39 @@ def labs(tell: Progress) -> str:
         f"  one after the other              {whole:6.2f}    (wanted: under 60)",
         f"  {fleet.AT_ONCE} at once                        {together:6.2f}",
         f"{largest!r} dominates: {took / whole:.0%} of them, one after the other",
+    ])  # fmt: skip
+
+
+LOADED = ("none", "masquerade", "eim/apdf", "apdm/eif")
+LOAD_PORT, LOAD_SECONDS = 8000, 1.0
+
+
+def routers(runs: int, tell: Progress) -> str:
+    """What one flow gets through each router, as a share of plain masquerade, measured in turn on one pair of hosts."""
+    engine = connect()
+    stage = Stage(engine, "nat", new_run(), "masquerade", images.ensure(engine, tell), taps=False)
+    rates: dict[str, list[tuple[float, float]]] = {name: [] for name in LOADED}
+    try:
+        stage.build()
+        stage.attach()
+        stage.start()
+        scene = LiveScene(stage.topology, stage.nodes(), lambda _: None)
+        where = scene.endpoint("alice", LOAD_PORT)
+        for number in range(runs):
+            for name in LOADED:
+                tell.note(f"run {number + 1} of {runs}: {name}")
+                scene.act("router", "router.become", name)
+                scene.act("alice", "load.count", LOAD_PORT)
+                scene.act("client1", "load.send", where.address, where.port, LOAD_SECONDS)
+                datagrams, size = cast("list[int]", scene.act("alice", "load.counted"))
+                rates[name].append((datagrams / LOAD_SECONDS, size / LOAD_SECONDS))
+    finally:
+        stage.remove()
+    udp = {name: statistics.median(it[0] for it in seen) for name, seen in rates.items()}
+    tcp = {name: statistics.median(it[1] for it in seen) for name, seen in rates.items()}
+    return "\n".join([
+        f"one flow through a router, median of {runs} runs          UDP 100 B   share       TCP   share",
+        *(f"  {name:<40} {udp[name] / 1e3:12.0f} k/s {udp[name] / udp['masquerade']:7.2f} "
+          f"{tcp[name] * 8 / 1e9:6.1f} Gb/s {tcp[name] / tcp['masquerade']:6.2f}" for name in LOADED),
+        "  (wanted: exact rules at least 0.70 of masquerade)",
     ])  # fmt: skip

@@ -89,7 +89,7 @@ def test_no_bytes_crash_the_server_and_no_answer_is_three_times_the_question(dat
     answered = stun.answer(data, PEER, HERE, OTHER)
     if answered is not None:
         assert len(answered[0]) <= 3 * len(data)
-        assert stun.decode(answered[0]).transaction == data[8:20]
+        assert answered[0][4:20] == data[4:20]
 
 
 @pytest.mark.parametrize(
@@ -119,3 +119,12 @@ def test_what_must_be_understood_and_is_not_is_an_error():
 def test_what_is_no_request_gets_no_answer():
     assert stun.answer(IPV4, PEER, HERE, OTHER) is None
     assert stun.answer(b"hello", PEER, HERE, OTHER) is None
+
+
+def test_an_old_client_without_a_cookie_is_answered_in_its_own_words():
+    old = b"\x00\x01\x00\x08" + bytes(range(16)) + b"\x00\x03\x00\x04\x00\x00\x00\x06"
+    reply, origin = stun.answer(old, PEER, HERE, OTHER)
+    said = stun.decode(reply[:4] + bytes.fromhex("2112a442") + reply[8:]).attributes
+    assert reply[4:20] == bytes(range(16))
+    assert said == {"MAPPED-ADDRESS": PEER, "SOURCE-ADDRESS": OTHER, "CHANGED-ADDRESS": OTHER}
+    assert origin == OTHER

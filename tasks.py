@@ -351,6 +351,31 @@ def lint(_: Context) -> int:
     return 0
 
 
+@task(help={"nat": _NAT, "json": _JSON, "junit": _JUNIT, "out": _OUT})
+@command
+def audit(_: Context, nat: str = "home", json: bool = False, junit: str = "", out: str = "results") -> int:
+    """What RFC 4787, 5382 and 5508 ask of a NAT: requirement by requirement, measured, and compared with theory."""
+    from labs.kit import findings, report, rundir
+    from labs.stage import run, session
+    from labs.stage.narrator import Narrator
+
+    tell = Narrator(quiet=json)
+    writable(junit)
+    ready = session.begin("audit", nat, tell)
+    with tell.working("auditing"):
+        ran = run.run(ready, Path(out), run.Audience())
+        ran.removal()
+    judged = report.judge(rundir.load(ran.path))
+    found = findings.of(judged, ready.nat)
+    tell.findings(found)
+    tell.say(f"\n{findings.summary(found)}\n  {ran.path}")
+    if json:
+        as_json([it.as_dict() for it in found])
+    if junit:
+        write("JUnit file", lambda file: report.write_junit(judged, file), junit)
+    return 0 if all(it.as_predicted for it in found) else 1
+
+
 @task(name="list", help={"json": _JSON})
 @command
 def nat_list(_: Context, json: bool = False) -> None:

@@ -39,8 +39,12 @@ def mutants(facts: Facts, witness: Evidence, others: bool = False) -> Iterator[F
 
 
 def strayed(facts: Facts, witnesses: list[Evidence]) -> Iterator[Facts]:
-    """The facts with a packet that was seen on one side seen on another side too, before everything else."""
+    """The facts with a packet that was seen on one side seen on another side too, or answered, before all else."""
     packets = [it for it in witnesses if isinstance(it, Packet)]
+    for packet in packets[:FEW]:
+        answer = replace(packet, flow=packet.flow.reversed(), flags="RA")
+        capture = Capture(packet.tap, (answer, *facts.captures[packet.tap]))
+        yield replace(facts, captures={**facts.captures, packet.tap: capture})
     for tap in {it.tap for it in packets}:
         for packet in packets:
             if packet.tap != tap:
@@ -83,6 +87,7 @@ def _packets(facts: Facts, packet: Packet) -> Iterator[Packet]:
     ):  # it comes to whoever uses the same port
         yield replace(packet, flow=replace(flow, destination=Endpoint(host.interfaces[0][1], flow.source.port)))
     yield replace(packet, ttl=packet.ttl + 7)
+    yield replace(packet, number=packet.number + 10_000)
     yield replace(packet, flags="R")
     yield replace(packet, flags="FA")
     yield replace(packet, sequence=packet.sequence + 1)
@@ -95,9 +100,10 @@ def _as_others(facts: Facts, packet: Packet) -> Iterator[Packet]:
     marks = {other.mark for capture in facts.captures.values() for other in capture} - {None, packet.mark}
     for mark in sorted(str(mark) for mark in marks)[-MANY:]:
         yield replace(packet, payload=f"[{mark}] ".encode())
-    for other in facts.captures[packet.tap]:
-        if other.flow != packet.flow and other.protocol is packet.protocol and other.mark:
-            yield replace(packet, flow=other.flow)
+    others = (it for it in facts.captures[packet.tap]
+              if it.flow != packet.flow and it.protocol is packet.protocol and it.mark)  # fmt: skip
+    for other in islice(others, 10 * MANY):
+        yield replace(packet, flow=other.flow)
 
 
 def _like_others(facts: Facts, event: Event) -> Iterator[Event]:

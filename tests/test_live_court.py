@@ -103,3 +103,25 @@ def test_what_a_machine_refuses_leaves_one_claim_undecided(engine, tmp_path, lab
     assert sum(it["outcome"] == "holds" for it in said["claims"]) >= len(said["claims"]) / 2
     assert "did not go as written" in said["ended"]
     assert traces(engine) == before
+
+
+@pytest.mark.parametrize("nat", ["full-cone", "apdm/apdf", "masquerade", "home unsolicited=rst"])
+def test_an_audit_finds_what_theory_says(nat, tmp_path):
+    done = run_invoke("audit", "--nat", nat, "--json", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert all(it["as_predicted"] for it in found)
+    assert {it["outcome"] for it in found if it["id"] == "RFC 4787 REQ-14"} == {"conforms"}
+
+
+def test_a_router_that_is_up_changes_its_behaviour(tmp_path):
+    try:
+        assert run_invoke("up", "nat", "--nat", "home").returncode == 0
+        done = run_invoke("nat.set", "apdm/apdf ports=random:7")
+        assert done.returncode == 0
+        assert "router is now apdm/apdf ports=random:7" in done.stdout
+        wrong = run_invoke("nat.set", "apdm/apfd")
+        assert wrong.returncode == 2
+        assert "filtering=apfd is not possible" in wrong.stderr
+    finally:
+        run_invoke("down", "--everything")

@@ -11,6 +11,7 @@ from ..net.behaviour import NatBehaviour
 from ..net.endpoint import Field
 from .claim import Outcome, Verdict
 from .court import Judgement, Ruling
+from .findings import Finding
 from .journey import Hop, journeys
 from .report import Report, difference, words
 from .topology import Host, Topology
@@ -173,6 +174,21 @@ def court(judgements: tuple[Judgement, ...]) -> Table:
             if answer:
                 seen = f" ({answer.check.seen[0]})" if answer.check.seen else ""
                 table.add_row("", "", Text(f"{words_}: {answer.check.about}{seen}"[:160], "dim"))
+    return table
+
+
+def findings(found: tuple[Finding, ...]) -> Table:
+    """Each requirement, whether it is met, and where not, what was seen."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    colours = {"conforms": "green", "does not": "red", "not tested": "dim"}
+    for it in found:
+        asked = it.requirement
+        word = Text(it.outcome, colours.get(it.outcome, "yellow"))
+        table.add_row(asked.id, asked.level.value, word, Text(asked.says))
+        if it.why:
+            table.add_row("", "", "", Text(it.why[:200], "dim"))
+        if not it.as_predicted:
+            table.add_row("", "", "", Text("theory says otherwise", "red"))
     return table
 
 

@@ -12,6 +12,7 @@ from rich.status import Status
 
 from ..kit import catalog, page
 from ..kit.court import Judgement
+from ..kit.findings import Finding
 from ..kit.lab import Lab, Step
 from ..kit.report import Report
 from ..kit.topology import Topology
@@ -84,6 +85,10 @@ class Narrator:
     def court(self, judgements: tuple[Judgement, ...]) -> None:
         """What became of the sayings."""
         self._out.print(page.court(judgements))
+
+    def findings(self, found: tuple[Finding, ...]) -> None:
+        """What an audit found."""
+        self._out.print(page.findings(found))
 
     def everything(self, lab: Lab, report: Report) -> None:
         """What a live run told bit by bit, at once."""

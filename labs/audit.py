@@ -213,6 +213,8 @@ def tcp_filtering(facts: Facts) -> Iterator[Check]:
 def an_uninvited_syn(facts: Facts) -> Iterator[Check]:
     caller = facts.attempt("bob calls nobody", "connect")
     sent = next(it for it in facts.at("wan") if it.flags == "S" and it.flow.destination.port == 9)
+    nobody = Endpoint(facts.topology.router.address("wan"), 9)
+    yield Check("it goes to a port nobody has", nobody, sent.flow.destination, (sent,))
     back: list[Packet] = []
     for it in facts.at("wan").before(LAST):
         about = icmp.error(it).about if it.protocol is Protocol.ICMP else None

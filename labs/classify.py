@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from .kit import fences
 from .kit.claim import Check
+from .kit.errors import EvidenceError
 from .kit.facts import Facts
 from .kit.lab import Fence, Lab
 from .kit.scene import Scene
@@ -84,6 +85,8 @@ def what_the_server_says_is_on_the_wire(facts: Facts) -> Iterator[Check]:
             reported = zip(servers, map(Endpoint.parse, event.result["mapped"]), strict=False)
             sent = {(it.flow.destination, it.flow.source): it for it in facts.at("wan")
                     if it.protocol is protocol and it.payload[:2] == b"\x00\x01"}  # fmt: skip
+            if not sent:
+                raise EvidenceError("no request was captured at wan")
             found = tuple(sent[it] for it in reported if it in sent)
             yield Check(f"{router}, {act}: endpoints found on the WAN", len(servers), len(found), (event, *found))
 

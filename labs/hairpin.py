@@ -100,7 +100,8 @@ def observed(facts: Facts, router: str, name: str, sender: str, receiver: str) -
     if not seen:
         facts.at("lan").only(mark)
     came = [it for it in seen if it.flow.destination == home]
-    witnesses = (*seen, facts.at("lan").only(f"{router} fence"))
+    greeted = (facts.at("wan").only(f"{router} {client} greets") for client in ("client1", "client2"))
+    witnesses = (*seen, facts.at("lan").only(f"{router} fence"), *greeted)
     if not came:
         return NOTHING, witnesses
     where = came[0].flow.source

@@ -77,6 +77,10 @@ def _claim(name: str, socket: str, says: str) -> None:
     def claim(facts: Facts) -> Iterator[Check]:
         for router in ROUTERS:
             came, seen = _late(facts, router, socket)
+            opened, late = seen[0], seen[1]
+            yield Check(
+                f"{router}: alice writes to where {socket} was", opened.flow.source, late.flow.destination, seen
+            )
             alive = parse(router).alive(*_since(facts, router, socket))
             yield Check(f"{router}: {socket} is reached after {SECONDS} s", alive, came, seen)
 

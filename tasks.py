@@ -9,10 +9,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke import Collection, Context, Task, task
 
 from labs.stage.command import as_json, command, writable, write
+
+if TYPE_CHECKING:
+    from labs.kit.topology import Topology
 
 _NAT = "the router's behaviour: a name or eim/apdf and what differs; see `invoke nat.list`"
 _JSON = "print JSON, for programs"
@@ -55,7 +59,7 @@ def lab(_: Context, name: str, nat: str = "", json: bool = False, junit: str = "
         if predict:
             tell.say(quiz.score(ballots))
         if keep:
-            tell.say(_up(ran.instance))
+            tell.say(_up(ran.instance, evidence.facts.topology))
         ran.clock.lap("report")
         ran.clock.total("verdict")
     finally:
@@ -133,7 +137,7 @@ def catalog(_: Context, json: bool = False) -> None:
     for it in found:
         tell.say(f"{it.name}: {it.title}")
         for claim in it.claims:
-            tell.say(f"    {claim.says}")
+            tell.point(claim.says)
 
 
 @task(help={"name": "which lab", "nat": _NAT})
@@ -148,12 +152,14 @@ def up(_: Context, name: str, nat: str = "") -> None:
     with tell.working("bringing the lab up"):
         stage = kept.bring_up(ready)
     tell.picture(stage.topology, ready.nat)
-    tell.say(_up(stage.instance))
+    tell.say(_up(stage.instance, stage.topology))
 
 
-def _up(instance: int) -> str:
+def _up(instance: int, topology: Topology) -> str:
     """What can be done with a lab that is up."""
-    does = " | ".join(f"invoke {words} --instance {instance}" for words in ("shell client1", "capture wan", "down"))
+    host = next(it.name for it in topology.hosts if not it.router)
+    ways = [f"shell {host}", *(f"capture {tap.name}" for tap in topology.taps[-1:]), "down"]
+    does = " | ".join(f"invoke {words} --instance {instance}" for words in ways)
     return f"  instance {instance} is up: {does}"
 
 
@@ -175,7 +181,7 @@ def down(_: Context, instance: str = "", everything: bool = False, json: bool = 
         as_json([it.as_dict() for it in ended])
 
 
-@task(help={"host": "client1, client2, router, alice or bob", "instance": _INSTANCE})
+@task(help={"host": "a host of the lab, as client1, router or alice", "instance": _INSTANCE})
 @command
 def shell(_: Context, host: str, instance: str = "") -> None:
     """A shell in a host of the lab that is up."""
@@ -291,7 +297,7 @@ def verdicts(_: Context, run: list[str], json: bool = False, out: str = "results
     if not run:
         with tell.working("running every lab"):
             images.ensure(engine.connect(), tell)
-            paths = [Path(it.path) for it in fleet.run(fleet.everything(), Path(out), tell)]
+            paths = [Path(it.path) for it in fleet.run(fleet.deciding(), Path(out), tell)]
     judged = court.judge([report.judge(rundir.load(path)) for path in paths], read)
     tell.court(judged)
     if not run:
@@ -388,7 +394,8 @@ def nat_list(_: Context, json: bool = False) -> None:
         return
     tell = Narrator()
     for it in presets.PRESETS.values():
-        tell.say(f"{presets.sentence(it)}\n    {it.met}")
+        tell.say(presets.sentence(it))
+        tell.point(it.met)
     tell.say(f"or any of {', '.join(presets.NINE)}, and what differs: ports=random:7 udp=120s hairpin=off ...")
 
 

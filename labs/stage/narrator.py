@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.status import Status
 
 from ..kit import catalog, page
@@ -63,6 +64,10 @@ class Narrator:
     def say(self, text: str) -> None:
         """A line that stays."""
         self._out.print(page.plain(text))
+
+    def point(self, text: str) -> None:
+        """A line that stays, indented as a whole."""
+        self._out.print(Padding(page.plain(text), (0, 0, 0, 4)))
 
     def lesson(self, lab: Lab) -> None:
         self._out.print(page.lesson(lab.title, catalog.lesson(lab.name)))

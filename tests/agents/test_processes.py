@@ -1,7 +1,8 @@
-"""Forked processes of a driver: what they inherit, what they are given, and what ends with them. All on this machine."""
+"""Forked processes of a driver: what they inherit, what they are given, and what ends with them. All for real."""
 
 import json
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,8 @@ def ask():
 
     yield ask
     for child in driver._children.values():
-        try:
+        with suppress(ProcessLookupError):
             child.signal(signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         child.forget()
     for opened in driver._sockets.values():
         opened.close()

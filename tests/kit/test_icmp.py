@@ -1,0 +1,45 @@
+"""ICMP errors, made here byte by byte as RFC 792 draws them."""
+
+import struct
+from ipaddress import ip_address
+
+import pytest
+
+from labs.kit import icmp
+from labs.kit.packet import Packet
+from labs.net.endpoint import Endpoint, FourTuple, Protocol
+
+FLOW = FourTuple(Endpoint("198.18.0.10", 0), Endpoint("10.0.1.10", 0))
+INNER = FourTuple(Endpoint("10.0.1.10", 40000), Endpoint("198.18.0.10", 9))
+
+
+def message(kind, mtu=0, options=b""):
+    length = 5 + len(options) // 4
+    header = struct.pack("!BBHHHBBH", 0x40 | length, 0, 40, 0, 0, 63, 17, 0)
+    ends = b"".join(ip_address(end.address).packed for end in (INNER.source, INNER.destination))
+    ports = struct.pack("!HHHH", INNER.source.port, INNER.destination.port, 8, 0)
+    return struct.pack("!BBHHH", *kind, 0, 0, mtu) + header + ends + options + ports
+
+
+def packet(payload):
+    return Packet("wan", 1, 0, Protocol.ICMP, FLOW, 64, payload)
+
+
+@pytest.mark.parametrize("kind", [icmp.PORT_UNREACHABLE, icmp.TTL_EXCEEDED])
+def test_an_error_says_what_and_about_which_packet(kind):
+    assert icmp.error(packet(message(kind))) == icmp.Error(kind, INNER, 0)
+
+
+def test_the_size_that_fits_is_read_where_it_is_meant_and_nowhere_else():
+    assert icmp.error(packet(message(icmp.FRAGMENTATION_NEEDED, 1300))).mtu == 1300
+    assert icmp.error(packet(message(icmp.PORT_UNREACHABLE, 1300))).mtu == 0
+
+
+def test_options_of_the_inner_packet_are_skipped():
+    assert icmp.error(packet(message(icmp.PORT_UNREACHABLE, options=b"\x01" * 8))).about == INNER
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x08\x00" + bytes(60), message(icmp.PORT_UNREACHABLE)[:30]])
+def test_anything_else_is_refused(payload):
+    with pytest.raises(ValueError, match="not an ICMP error"):
+        icmp.error(packet(payload))

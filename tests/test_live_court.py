@@ -36,7 +36,7 @@ def test_every_lab_holds_and_the_court_rules_as_it_must(engine, tmp_path):
 
 def test_court_that_is_interrupted_leaves_nothing(engine, tmp_path):
     before = traces(engine)
-    with running("verdicts", "--out", str(tmp_path), FOURTUPLE_TEST="1") as process:
+    with running("verdicts", "--out", str(tmp_path)) as process:
         for event in engine.api.events(decode=True, filters={"type": "container", "event": "start"}):
             if "fourtuple" in str(event["Actor"]["Attributes"].get("name", "")):
                 break

@@ -195,15 +195,6 @@ def tell(name: str, number: int) -> None:
         os.waitpid(_children.pop(name), 0)
 
 
-def end() -> None:
-    """End every worker."""
-    for child in _children.values():
-        with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    _children.clear()
-
-
 def burst(address: str, port: int, sources: list[int], patience: float, cpu: int = -1) -> list[str]:
     """Connect from each source port at once; for each, in order: the worker's name, `connected` where nobody spoke
     within `patience` seconds, or the errno's name (ETIMEDOUT where nothing came back). On one CPU, where one is

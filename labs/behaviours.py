@@ -205,9 +205,7 @@ def _claim(pair: str, routers: tuple[str, ...], says: str) -> None:
             yield from _filtering(facts, router, nat)
             yield from _ports(facts, router, nat)
 
-    claim.__name__ = "".join(letter if letter.isalnum() else "_" for letter in pair)
-    claim.__doc__ = says
-    lab.claim(claim)
+    lab.add("".join(letter if letter.isalnum() else "_" for letter in pair), says, claim)
 
 
 for _pair in NINE:

@@ -109,9 +109,7 @@ def _claim(name: str, router: str, sentence: str) -> None:
         tuples = {it.flow for it in (*first, *other, *met)}
         yield Check(f"{router}: distinct tuples", 3 * PAIRS, len(tuples), (*first, *other, *met))
 
-    claim.__name__ = name
-    claim.__doc__ = sentence
-    lab.claim(claim)
+    lab.add(name, sentence, claim)
 
 
 def _staying(facts: Facts, nat: NatBehaviour) -> int:

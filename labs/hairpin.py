@@ -126,9 +126,7 @@ def _claim(name: str, routers: tuple[str, ...], says: str) -> None:
                     f"{router}: what {client} reads", expected, [payload for payload, _ in read.result], (read,)
                 )
 
-    claim.__name__ = name
-    claim.__doc__ = says
-    lab.claim(claim)
+    lab.add(name, says, claim)
 
 
 _claim("from_the_external_endpoint", ROUTERS[:3],

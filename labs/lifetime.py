@@ -84,9 +84,7 @@ def _claim(name: str, socket: str, says: str) -> None:
             alive = parse(router).alive(*_since(facts, router, socket))
             yield Check(f"{router}: {socket} is reached after {SECONDS} s", alive, came, seen)
 
-    claim.__name__ = name
-    claim.__doc__ = says
-    lab.claim(claim)
+    lab.add(name, says, claim)
 
 
 _claim("silence_ends_a_mapping", QUIET, "A mapping nothing was sent through for longer than its lifetime is gone.")

@@ -53,8 +53,12 @@ class Lab:
 
     def claim(self, function: Callable[[Facts], Iterator[Check]]) -> Callable[[Facts], Iterator[Check]]:
         """Decorator: the next thing that is judged."""
-        self.claims.append(Claim(function.__name__, _sentence(function), function))
+        self.add(function.__name__, _sentence(function), function)
         return function
+
+    def add(self, name: str, says: str, examine: Callable[[Facts], Iterator[Check]]) -> None:
+        """The next thing that is judged, where several claims are made of one pattern."""
+        self.claims.append(Claim(name, says, examine))
 
     def judge(self, facts: Facts) -> tuple[Verdict, ...]:
         """Every claim's verdict, in teaching order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..kit import catalog, court, quiz, report, rundir
-from ..kit.court import Ruling, Saying
+from ..kit.court import Ruling
 from .narrator import Narrator
 
 
@@ -24,15 +24,11 @@ def _ballots(run: rundir.Run, tell: Narrator, read: Callable[[str], str]) -> Ite
         if vote is None:
             return
         judged = judged or report.judge(run)
-        (judgement,) = court.judge([judged], (_own(saying),))
+        (judgement,) = court.judge([judged], (saying,))
         ballot = quiz.Ballot(vote, judgement)
         tell.say(f"{'✓ right' if ballot.right else '✗ no'}: {judgement.ruling.value}")
         tell.court((judgement,))
         yield ballot
-
-
-def _own(saying: Saying) -> Saying:
-    return Saying(saying.id, saying.says, saying.lab)
 
 
 def _vote(read: Callable[[str], str]) -> Ruling | None:

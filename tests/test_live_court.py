@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -114,14 +115,17 @@ def test_an_audit_finds_what_theory_says(nat, tmp_path):
     assert {it["outcome"] for it in found if it["id"] == "RFC 4787 REQ-14"} == {"conforms"}
 
 
-def test_a_router_that_is_up_changes_its_behaviour(tmp_path):
+def test_a_router_that_is_up_changes_its_behaviour():
+    """Only the lab of this test is touched and ended: its instance says which."""
+    up = run_invoke("up", "nat", "--nat", "home")
+    found = re.search(r"instance (\d+) is up", up.stdout)
+    assert found, up.stdout + up.stderr
     try:
-        assert run_invoke("up", "nat", "--nat", "home").returncode == 0
-        done = run_invoke("nat.set", "apdm/apdf ports=random:7")
-        assert done.returncode == 0
+        done = run_invoke("nat.set", "apdm/apdf ports=random:7", "--instance", found[1])
+        assert done.returncode == 0, done.stderr
         assert "router is now apdm/apdf ports=random:7" in done.stdout
-        wrong = run_invoke("nat.set", "apdm/apfd")
+        wrong = run_invoke("nat.set", "apdm/apfd", "--instance", found[1])
         assert wrong.returncode == 2
         assert "filtering=apfd is not possible" in wrong.stderr
     finally:
-        run_invoke("down", "--everything")
+        assert run_invoke("down", "--instance", found[1]).returncode == 0

@@ -3,6 +3,7 @@
 INSIDE_GATEWAY   10.7.1.1/24       the address the inside hosts already have as their default route
 OUTSIDE          198.18.7.2        its own address outside; the interface that carries it is the outside one
 OUTSIDE_GATEWAY  198.18.7.254/24   claimed by plain routing only: without NAT the servers need a way back
+OUTSIDE_POOL     198.18.7.3        more addresses, with commas between, for a behaviour that has several
 UPSTREAM         100.64.7.1        the router it leads to, where its outside is not yet the Internet
 NAT              masquerade        as `labs.net.presets` reads it
 
@@ -60,19 +61,40 @@ def configure(environment: dict[str, str]) -> None:
 
 
 def become(text: str) -> str:
-    """Behave like this from now on, with every mapping forgotten; returns the rules. SystemExit where nft refuses."""
+    """Behave like this from now on, with every mapping forgotten; returns the rules.
+
+    SystemExit where nft refuses, ValueError where the router cannot be this.
+    """
     chosen, address = presets.parse(text), os.environ["OUTSIDE"]
     outside = interface_carrying(address)
     gateway = os.environ["OUTSIDE_GATEWAY"]
     claimed = gateway.partition("/")[0] in _ip("-4", "addr", "show", "dev", outside)
     if claimed == chosen.translates:  # only plain routing needs it: its servers must find the inside hosts
         _ip("addr", "del" if claimed else "add", gateway, "dev", outside)
-    rules = nft.render(chosen, outside, address)
+    more = list(filter(None, os.environ.get("OUTSIDE_POOL", "").split(",")))
+    rules = nft.render(chosen, outside, [address, *more])
+    _hold(outside, more[: chosen.addresses.count - 1], more)
     loaded = subprocess.run(["nft", "-f", "-"], input=rules, text=True, capture_output=True, check=False)
     if loaded.returncode:
         raise SystemExit(f"nft refused the rules: {loaded.stderr.strip()}")
     subprocess.run(["conntrack", "-F"], capture_output=True, check=False)
     return rules
+
+
+def _hold(outside: str, wanted: list[str], possible: list[str]) -> None:
+    """Have these of the possible additional addresses, and no other of them."""
+    held = _ip("-4", "addr", "show", "dev", outside)
+    for one in possible:
+        if (f" {one}/" in held) != (one in wanted):
+            _ip("addr", "add" if one in wanted else "del", f"{one}/32", "dev", outside)
+
+
+def hand_over() -> None:
+    """Leave the place to another program: the inside addresses stay, our rules and all that was remembered go."""
+    gateway = os.environ["OUTSIDE_GATEWAY"]
+    _ip("addr", "del", gateway, "dev", interface_carrying(gateway.partition("/")[0]))
+    subprocess.run(["nft", "delete", "table", "ip", nft.TABLE], check=True)
+    subprocess.run(["conntrack", "-F"], capture_output=True, check=False)
 
 
 if __name__ == "__main__" and sys.argv[1:]:

@@ -97,6 +97,21 @@ class Lifetimes:
     inbound_refresh: bool = True
 
 
+class AddressPooling(Enum):
+    """Do the mappings of one inside address share one external address? (RFC 4787 section 4.1)"""
+
+    PAIRED = "paired"
+    ARBITRARY = "arbitrary"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """How many external addresses there are, and how they are given out."""
+
+    count: int = 1
+    pooling: AddressPooling = AddressPooling.PAIRED
+
+
 @dataclass(frozen=True, slots=True)
 class NatBehaviour:
     """What a router does to the endpoints that cross it.
@@ -113,6 +128,7 @@ class NatBehaviour:
     hairpinning: Hairpinning = Hairpinning.EXTERNAL_SOURCE
     unsolicited: Unsolicited = Unsolicited.DROP
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    addresses: Addresses = field(default_factory=Addresses)
     name: str = field(default="", compare=False)
     met: str = field(default="", compare=False)
 
@@ -158,6 +174,10 @@ class NatBehaviour:
     def preserves_port(self) -> bool:
         """Does a mapping keep the inside port number while that is free outside? (RFC 4787 section 4.2.1)"""
         return self.ports.assignment is PortAssignment.PRESERVATION
+
+    def keeps_address(self) -> bool:
+        """Do all mappings of an inside address have one external address? (RFC 4787 REQ-2)"""
+        return self.addresses.count == 1 or self.addresses.pooling is AddressPooling.PAIRED
 
     def alive(self, since_outbound: float, since_inbound: float) -> bool:
         """Does a UDP mapping still live, so many seconds after its last packets? (RFC 4787 section 4.3)"""

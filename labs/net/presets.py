@@ -12,6 +12,8 @@ from enum import Enum
 from typing import TypeVar
 
 from .behaviour import (
+    Addresses,
+    AddressPooling,
     Filtering,
     FilterScope,
     Hairpinning,
@@ -32,6 +34,7 @@ POOLS = {"preserve": Ports(), "sequential": Ports(PortAssignment.SEQUENTIAL, 102
          "random": Ports(PortAssignment.RANDOM, 1024, 65535)}  # fmt: skip
 NINE = tuple(f"{mapping}/{filtering}" for mapping in MAPPINGS for filtering in FILTERINGS)
 LONGEST = 86_400 * 7  # seconds: a claim on a port is renewed weekly
+MOST = 4  # external addresses of one router
 DRAWN = 4096  # ports of a pool that a router really uses, however large its range
 
 _Word = TypeVar("_Word", bound=Enum)
@@ -41,9 +44,13 @@ _Any = TypeVar("_Any")
 def _wild(
     name: str, met: str, how: Translation, mapping: str, ports: str, unsolicited: Unsolicited = Unsolicited.DROP
 ) -> NatBehaviour:
-    """The kernel's own NAT, which has no hairpin and filters by the whole tuple."""
+    """The kernel's own NAT, which has no hairpin and filters by the whole tuple.
+
+    Its lifetimes are the kernel's defaults: a UDP flow that was not a stream for two seconds lives for thirty.
+    """
     return NatBehaviour(MAPPINGS[mapping], Filtering.ADDRESS_AND_PORT_DEPENDENT, how, ports=POOLS[ports],
-                        hairpinning=Hairpinning.OFF, unsolicited=unsolicited, name=name, met=met)  # fmt: skip
+                        hairpinning=Hairpinning.OFF, unsolicited=unsolicited, lifetimes=Lifetimes(30, 432_000, 120),
+                        name=name, met=met)  # fmt: skip
 
 
 _WILD = (
@@ -109,6 +116,7 @@ def _changed(behaviour: NatBehaviour, word: str) -> NatBehaviour:
         "udp": lambda: _lifetime(behaviour, udp=_seconds(value, key)),
         "tcp": lambda: _lifetime(behaviour, established=_seconds(value, key)),
         "transitory": lambda: _lifetime(behaviour, transitory=_seconds(value, key)),
+        "addresses": lambda: replace(behaviour, addresses=_addresses(value)),
         "refresh": lambda: _lifetime(behaviour, inbound_refresh=_one(value, _REFRESH, key)),
     }
     if key not in keys:
@@ -162,6 +170,13 @@ def _ports(value: str) -> Ports:
     return ports
 
 
+def _addresses(value: str) -> Addresses:
+    count, _, pooling = value.partition(":")
+    if not count.isdecimal() or not 1 <= int(count) <= MOST:
+        raise ValueError(f"addresses={value} is not possible; wanted was 1 to {MOST}, as 2 or 2:arbitrary")
+    return Addresses(int(count), _enum(pooling or AddressPooling.PAIRED.value, AddressPooling, "addresses=N"))
+
+
 def _possible(behaviour: NatBehaviour) -> None:
     """ValueError for a combination no rule set can do."""
     lifetimes = behaviour.lifetimes
@@ -184,6 +199,10 @@ def text(behaviour: NatBehaviour) -> str:
             words.append(f"{key}={value.value}")
     if behaviour.ports != plain.ports:
         words.append(f"ports={_pool(behaviour.ports)}")
+    if behaviour.addresses != plain.addresses:
+        pooling = behaviour.addresses.pooling
+        end = "" if pooling is AddressPooling.PAIRED else f":{pooling.value}"
+        words.append(f"addresses={behaviour.addresses.count}{end}")
     lifetimes, usual = behaviour.lifetimes, Lifetimes()
     for key, name in (("udp", "udp"), ("tcp", "established"), ("transitory", "transitory")):
         if (seconds := getattr(lifetimes, name)) != getattr(usual, name):

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from labs.net.nft import pool, render
+from labs.net.exact import pool
+from labs.net.nft import render
 from labs.net.presets import DRAWN, NINE, PRESETS, parse
 
-ADDRESS = "198.18.0.2"
+ADDRESS = ["198.18.0.2"]
 
 
 def rules(text):

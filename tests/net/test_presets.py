@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labs.net.behaviour import (
+    Addresses,
+    AddressPooling,
     Filtering,
     FilterScope,
     Hairpinning,
@@ -17,7 +19,7 @@ from labs.net.behaviour import (
     Ports,
     Unsolicited,
 )
-from labs.net.presets import NINE, PRESETS, parse, sentence, slug, text
+from labs.net.presets import MOST, NINE, PRESETS, parse, sentence, slug, text
 
 SECONDS = st.integers(1, 100_000)
 POOLS = st.tuples(st.integers(1, 65535), st.integers(1, 65535)).map(sorted)
@@ -40,6 +42,9 @@ BEHAVIOURS = st.builds(
     hairpinning=st.sampled_from(Hairpinning),
     unsolicited=st.sampled_from([Unsolicited.DROP, Unsolicited.RST, Unsolicited.ICMP]),
     lifetimes=LIFETIMES,
+    addresses=st.builds(Addresses, st.integers(1, MOST), st.sampled_from(AddressPooling)).filter(
+        lambda it: it.count > 1 or it.pooling is AddressPooling.PAIRED
+    ),
 )
 
 

@@ -229,9 +229,12 @@ def sweep(_: Context, everything: bool = False, json: bool = False) -> None:
         as_json([it.as_dict() for it in swept])
 
 
-@task
+_BOX = "build this router that is not ours instead, for `invoke audit --image`: a directory of images/"
+
+
+@task(help={"box": _BOX})
 @command
-def images(_: Context) -> None:
+def images(_: Context, box: str = "") -> None:
     """Build the lab's image from this checkout, whatever is there."""
     from labs.stage import engine
     from labs.stage import images as node
@@ -239,8 +242,9 @@ def images(_: Context) -> None:
 
     tell = Narrator()
     with tell.working("building"):
-        tag = node.build(engine.connect(), tell)
-    tell.say(f"✓ {node.NAME}:{tag}")
+        connected = engine.connect()
+        name = node.build_box(connected, box, tell) if box else f"{node.NAME}:{node.build(connected, tell)}"
+    tell.say(f"✓ {name}")
 
 
 @task(help={"name": "which lab", "full": _FULL})
@@ -357,29 +361,39 @@ def lint(_: Context) -> int:
     return 0
 
 
-@task(help={"nat": _NAT, "json": _JSON, "junit": _JUNIT, "out": _OUT})
+_IMAGE = "audit this image's router instead; the contract is in docs/foreign.md"
+_EXPECT = "the router's behaviour (with --image: what to compare it with); see `invoke nat.list`"
+_PATIENT = "also what takes two minutes"
+_PATIENCE = "seconds the image may take until it translates"
+
+
+@task(help={"nat": _EXPECT, "image": _IMAGE, "json": _JSON, "junit": _JUNIT, "out": _OUT, "full": _PATIENT,
+            "patience": _PATIENCE})  # fmt: skip
 @command
-def audit(_: Context, nat: str = "home", json: bool = False, junit: str = "", out: str = "results") -> int:
-    """What RFC 4787, 5382 and 5508 ask of a NAT: requirement by requirement, measured, and compared with theory."""
+def audit(_: Context, nat: str = "", image: str = "", json: bool = False, junit: str = "", out: str = "results",
+          full: bool = False, patience: float = 20.0) -> int:  # fmt: skip
+    """What the RFCs ask of a NAT: requirement by requirement, measured, and compared with theory."""
     from labs.kit import findings, report, rundir
-    from labs.stage import run, session
+    from labs.stage import foreign, run, session
     from labs.stage.narrator import Narrator
 
     tell = Narrator(quiet=json)
     writable(junit)
-    ready = session.begin("audit", nat, tell)
+    box = foreign.Box(image, patience) if image else None
+    expected = session.behaviour_called(nat) if nat else None
+    ready = session.begin("audit", "" if box else nat or "home", tell, box)
     with tell.working("auditing"):
-        ran = run.run(ready, Path(out), run.Audience())
+        ran = run.run(ready, Path(out), run.Audience(note=tell.note), full=full)
         ran.removal()
     judged = report.judge(rundir.load(ran.path))
-    found = findings.of(judged, ready.nat)
+    found = findings.of(judged, expected if box else ready.nat)
     tell.findings(found)
     tell.say(f"\n{findings.summary(found)}\n  {ran.path}")
     if json:
         as_json([it.as_dict() for it in found])
     if junit:
-        write("JUnit file", lambda file: report.write_junit(judged, file), junit)
-    return 0 if all(it.as_predicted for it in found) else 1
+        write("JUnit file", lambda file: findings.write_junit(found, file), junit)
+    return findings.exit_code(found)
 
 
 @task(name="list", help={"json": _JSON})
@@ -402,14 +416,22 @@ def nat_list(_: Context, json: bool = False) -> None:
 _BEHAVIOUR = "a name or eim/apdf and what differs, see `invoke nat.list`"
 
 
-@task(name="show", help={"behaviour": _BEHAVIOUR, "interface": "the outside one", "address": "the router's outside"})
+_ADDRESSES = "the router's outside, several with commas between"
+
+
+@task(name="show", help={"behaviour": _BEHAVIOUR, "interface": "the outside one", "address": _ADDRESSES})
 @command
-def nat_show(_: Context, behaviour: str, interface: str = "wan", address: str = "198.18.0.2") -> None:
+def nat_show(_: Context, behaviour: str, interface: str = "wan",
+             address: str = "198.18.0.2,198.18.0.3,198.18.0.4") -> None:  # fmt: skip
     """The nftables rule set of a behaviour, as a router loads it."""
+    from labs.kit.errors import UsageError
     from labs.net import nft
     from labs.stage.session import behaviour_called
 
-    print(nft.render(behaviour_called(behaviour), interface, address), end="")
+    try:
+        print(nft.render(behaviour_called(behaviour), interface, address.split(",")), end="")
+    except ValueError as error:
+        raise UsageError(str(error), "Give as many with --address A,B.") from None
 
 
 @task(name="set", help={"behaviour": _BEHAVIOUR, "host": "which router", "instance": _INSTANCE})

@@ -52,6 +52,7 @@ def test_only_routers_taps_and_the_labs_about_a_privilege_are_given_capabilities
     assert given == ["NET_ADMIN", "NET_RAW, SETUID, SETGID"]
     of_labs = {path.stem: re.findall(r"cap_add: \[(.*)\]", path.read_text()) for path in TOPOLOGIES}
     assert {lab: sorted(set(given)) for lab, given in of_labs.items() if given} == {
+        "foreign": ["NET_ADMIN, NET_RAW"],  # somebody else's router
         "inherit": ["SYS_PTRACE, SETUID"],  # taking a descriptor, and being somebody else
         "multihome": ["NET_ADMIN"],  # a route, and a filter
         "single": ["SETUID"],  # who owns a socket

@@ -103,7 +103,10 @@ class Topology:
             for name, service in services.items():
                 if service.get("network_mode", "").startswith("service:"):
                     owner = _named(tuple(hosts), service["network_mode"].removeprefix("service:"), "host")
-                    address = (service.get("environment") or {}).get("TAP_ADDRESS")
+                    environment = service.get("environment") or {}
+                    address = environment.get("TAP_ADDRESS")
+                    if "OUTSIDE" in environment:
+                        continue  # somebody else's router in the place of ours: nobody drives it
                     if address is None:
                         hosts.append(Host(name, owner.interfaces, router=False, lives_with=owner.name))
                         continue

@@ -25,11 +25,14 @@ _UNREAD = ("man", "locale", "doc", "info", "completions")  # of /usr/share: nobo
 _MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"  # without it a whole perl comes in to do the same
 
 
-def ensure(engine: Engine, tell: Progress) -> str:
-    """The name of a base image that is on the engine now. SetupError when there is no way to have one."""
+def ensure(engine: Engine, tell: Progress, packages: Path = PACKAGES) -> str:
+    """The name of a base image that is on the engine now. SetupError when there is no way to have one.
+
+    A bootstrapped one has the packages listed in that file; into a pulled one the Dockerfile installs them.
+    """
     if _present(engine, PULLED):
         return PULLED
-    bootstrapped = f"fourtuple/base:{_recipe_hash()}"
+    bootstrapped = f"fourtuple/base:{_recipe_hash(packages)}"
     if _present(engine, bootstrapped):
         return bootstrapped
     tell.announce(f"pulling {PULLED}")
@@ -41,16 +44,16 @@ def ensure(engine: Engine, tell: Progress) -> str:
         return PULLED
     except (APIError, RequestException, OSError):
         tell.announce("no image registry answers: bootstrapping the same system from packages")
-    tar = bootstrap(tell)
+    tar = bootstrap(tell, packages)
     repository, _, tag = bootstrapped.partition(":")
     tell.note("importing the base image")
     engine.api.import_image_from_file(str(tar), repository=repository, tag=tag)
     return bootstrapped
 
 
-def bootstrap(tell: Progress) -> Path:
+def bootstrap(tell: Progress, packages: Path = PACKAGES) -> Path:
     """A root file system as a tar, from the cache or made with mmdebstrap. SetupError when it cannot be made."""
-    tar = cache() / f"base-{_recipe_hash()}.tar"
+    tar = cache() / f"base-{_recipe_hash(packages)}.tar"
     if tar.exists():
         return tar
     if not shutil.which("mmdebstrap"):
@@ -61,7 +64,7 @@ def bootstrap(tell: Progress) -> Path:
     argv = [
         "mmdebstrap",
         "--format=tar",  # or the suffix decides, and .part means a directory
-        *_recipe(),
+        *_recipe(packages),
         source.suite,
         str(unfinished),
         f"deb {source.options}{source.uri} {source.suite} {' '.join(source.components)}",
@@ -84,14 +87,14 @@ def cache() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "fourtuple"
 
 
-def _recipe() -> list[str]:
+def _recipe(listed: Path) -> list[str]:
     excluded = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in _UNREAD]
-    packages = ",".join(["usr-is-merged", *PACKAGES.read_text().split()])
+    packages = ",".join(["usr-is-merged", *listed.read_text().split()])
     return ["--variant=essential", f"--hook-dir={_MERGED_USR}", *excluded, f"--include={packages}"]
 
 
-def _recipe_hash() -> str:
-    return hashlib.sha256("\n".join(_recipe()).encode()).hexdigest()[:12]
+def _recipe_hash(packages: Path) -> str:
+    return hashlib.sha256("\n".join(_recipe(packages)).encode()).hexdigest()[:12]
 
 
 def _present(engine: Engine, image: str) -> bool:

@@ -1,16 +1,16 @@
-"""The lab's image: one for every role, tagged and labelled with a hash of what went into it."""
+"""The lab's image, one for every role, tagged and labelled with a hash of what went into it; and routers not ours."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from docker.errors import APIError, NotFound
 
-from ..kit.errors import SetupError
+from ..kit.errors import SetupError, UsageError
 from . import base_image
 from .engine import Engine
 from .progress import Progress
@@ -22,8 +22,12 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 
 def content_hash() -> str:
     """Twelve hex digits over every file that goes into the image, names included."""
+    return _digest(_ingredients())
+
+
+def _digest(ingredients: Iterable[tuple[str, Path]]) -> str:
     digest = hashlib.sha256()
-    for name, path in _ingredients():
+    for name, path in ingredients:
         digest.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 
@@ -71,16 +75,40 @@ def ensure(engine: Engine, tell: Progress) -> str:
 def build(engine: Engine, tell: Progress) -> str:
     """Build the image; returns its tag. SetupError, with the builder's last words, when that fails."""
     wanted = content_hash()
-    base = base_image.ensure(engine, tell)
-    tell.note(f"building {NAME} on {base}")
+    _build(engine, f"{NAME}:{wanted}", wanted, base_image.ensure(engine, tell), _ingredients(), tell)
+    engine.api.tag(f"{NAME}:{wanted}", NAME, "latest")
+    return wanted
+
+
+def boxes() -> tuple[str, ...]:
+    """The routers that are not ours and come with the project: directories beside the Dockerfile."""
+    return tuple(sorted(it.parent.name for it in (_CHECKOUT / "images").glob("*/Dockerfile")))
+
+
+def build_box(engine: Engine, name: str, tell: Progress) -> str:
+    """Build the image of such a router; returns its name. UsageError lists what there is."""
+    if name not in boxes():
+        raise UsageError(f"there is no box called {name!r}; there are: {', '.join(boxes())}")
+    home = _CHECKOUT / "images" / name
+    files = [(path.name, path) for path in sorted(home.iterdir())]
+    image = f"fourtuple/{name}"
+    base = base_image.ensure(engine, tell, home / "packages.txt")
+    _build(engine, f"{image}:latest", _digest(files), base, files, tell)
+    return image
+
+
+def _build(
+    engine: Engine, image: str, content: str, base: str, ingredients: Iterable[tuple[str, Path]], tell: Progress
+) -> None:
+    tell.note(f"building {image} on {base}")
     last = ""
     try:
         for line in engine.api.build(
-            fileobj=_context(),
+            fileobj=_context(ingredients),
             custom_context=True,
-            tag=f"{NAME}:{wanted}",
+            tag=image,
             buildargs={"BASE": base},
-            labels={CONTENT: wanted},
+            labels={CONTENT: content},
             rm=True,
             forcerm=True,
             pull=False,
@@ -92,15 +120,13 @@ def build(engine: Engine, tell: Progress) -> str:
             tell.note(last[:100])
     except APIError as error:
         raise SetupError(f"the image could not be built: {error.explanation}") from None
-    engine.api.tag(f"{NAME}:{wanted}", NAME, "latest")
-    return wanted
 
 
-def _context() -> io.BytesIO:
+def _context(ingredients: Iterable[tuple[str, Path]]) -> io.BytesIO:
     """The build context: the ingredients and nothing else, the same bytes for the same content."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, path in _ingredients():
+        for name, path in ingredients:
             entry = tarfile.TarInfo(name)
             entry.size = path.stat().st_size
             entry.mode = 0o644

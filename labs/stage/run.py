@@ -15,6 +15,7 @@ from ..kit import pcapng, rundir
 from ..kit.lab import Lab, Step
 from ..kit.topology import Topology
 from ..net import presets
+from . import foreign
 from .recording import Recording
 from .scene import LiveScene, Node
 from .session import Session
@@ -89,7 +90,8 @@ def run(session: Session, out: Path, audience: Audience, keep: bool = False, ful
     clock = Clock()
     lab, name = session.lab, new_run()
     recording = Recording(out / lab.name / name)
-    stage = Stage(session.engine, lab.compose, name, presets.text(session.nat), session.image, keep)
+    file, image = (foreign.COMPOSE, session.box.image) if session.box else (lab.compose, "")
+    stage = Stage(session.engine, file, name, presets.text(session.nat), session.image, keep, box=image)
     removal: Callable[[], None] = stage.remove
     try:
         meta = _play(stage, session, recording, audience, clock, full)
@@ -136,7 +138,10 @@ def _play(
     for tap in taps:
         tap.ready()
     clock.lap("ready")
-    ended = _steps(lab, LiveScene(topology, nodes, recording.event, full, audience.note), audience)
+    scene = LiveScene(topology, nodes, recording.event, full, audience.note)
+    if session.box:
+        foreign.move_in(stage, scene, session.box)
+    ended = _steps(lab, scene, audience)
     clock.lap("drive")
     if not ended:
         for tap in taps:
@@ -144,6 +149,7 @@ def _play(
     with ThreadPoolExecutor(len(taps) + 1) as hands:  # while tcpdump ends, the routers are asked
         counts = hands.map(lambda tap: tap.stop(stage.engine), taps)
         meta = _witnesses(stage, routers, before) | {"nat": presets.text(session.nat), "full": full, "ended": ended}
+        meta["box"] = session.box.image if session.box else ""
         meta["taps"] = dict(zip((tap.name for tap in taps), counts, strict=True))
     for name, log in [(n.host, n.log) for n in nodes.values()] + [(f"{t.name}-tap", t.log) for t in taps]:
         recording.text(f"{rundir.LOGS}/{name}.log", log)

@@ -9,34 +9,40 @@ from ..kit.errors import UsageError
 from ..kit.lab import Lab
 from ..net import presets
 from ..net.behaviour import NatBehaviour
-from . import images, ownership
+from . import foreign, images, ownership
 from .engine import Engine, connect
 from .narrator import Narrator
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A lab, a behaviour, an engine without the leavings of dead runs, and the image of this checkout."""
+    """A lab, a behaviour, an engine without the leavings of dead runs, and the image of this checkout.
+
+    `box` is a router that is not ours; then the behaviour is that of the place it is put into.
+    """
 
     lab: Lab
     nat: NatBehaviour
     engine: Engine
     image: str
+    box: foreign.Box | None = None
 
 
-def begin(name: str, nat: str, narrator: Narrator) -> Session:
-    """UsageError for an unknown lab or NAT, before anything is touched; SetupError where the engine will not do."""
+def begin(name: str, nat: str, narrator: Narrator, box: foreign.Box | None = None) -> Session:
+    """UsageError for an unknown lab, NAT or image, before anything is touched; SetupError if the engine will not do."""
     lab = catalog.find(name)
-    chosen = behaviour_called(nat or lab.nats[0])
+    chosen = behaviour_called("none" if box else nat or lab.nats[0])
     wanted = presets.text(chosen)
     if wanted not in lab.nats and not lab.any_nat:
         raise UsageError(f"the lab {name} has no router to be {wanted}; it runs with: {', '.join(lab.nats)}")
     engine = connect()
+    if box:
+        foreign.check(engine, box)
     for dead in ownership.sweep(engine):
         narrator.announce(f"removed what the dead run {dead.run} had left behind")
     with narrator.working("looking at the image"):
         image = images.ensure(engine, narrator)
-    return Session(lab, chosen, engine, image)
+    return Session(lab, chosen, engine, image, box)
 
 
 def behaviour_called(name: str) -> NatBehaviour:

@@ -26,7 +26,15 @@ class Stage:
     """The containers and networks of one run. Whoever builds it removes it, also when building failed."""
 
     def __init__(
-        self, engine: Engine, file: str, run: str, nat: str, image: str, keep: bool = False, taps: bool = True
+        self,
+        engine: Engine,
+        file: str,
+        run: str,
+        nat: str,
+        image: str,
+        keep: bool = False,
+        taps: bool = True,
+        box: str = "",
     ) -> None:
         self.engine = engine
         self.run = run
@@ -39,6 +47,7 @@ class Stage:
             "FOURTUPLE_SUFFIX": f"-{run[-4:]}",
             "FOURTUPLE_IMAGE": image,
             "NAT": nat,
+            "BOX": box,
         }
         self.instance = 0
         self.config: dict[str, Any] = {}
@@ -70,9 +79,10 @@ class Stage:
             raise SetupError(f"Docker Compose did not create {', '.join(missing)}", "See `invoke doctor`.")
 
     def attach(self) -> None:
-        """Listen to every container, before it says anything."""
-        for service, container in self.containers.items():
-            self.streams[service] = Stream(self.engine, container)
+        """Listen to every host and tap, before it says anything."""
+        for service in (*(host.name for host in self.topology.hosts), *(tap.service for tap in self.topology.taps)):
+            if service in self.containers:
+                self.streams[service] = Stream(self.engine, self.containers[service])
 
     def start(self) -> None:
         """Start all: a host first, then what shares its network namespace; last, who sees another one's processes."""

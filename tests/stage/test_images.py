@@ -43,7 +43,7 @@ def test_a_missing_image_with_no_way_to_build_is_a_sentence(tmp_path, monkeypatc
 
 def test_a_bootstrapped_system_is_kept_under_its_recipe(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    kept = tmp_path / "fourtuple" / f"base-{base_image._recipe_hash()}.tar"
+    kept = tmp_path / "fourtuple" / f"base-{base_image._recipe_hash(base_image.PACKAGES)}.tar"
     kept.parent.mkdir()
     kept.write_text("a tar")
     assert base_image.bootstrap(Told()) == kept

@@ -92,6 +92,7 @@ def _packets(facts: Facts, packet: Packet) -> Iterator[Packet]:
     yield replace(packet, flags="FA")
     yield replace(packet, sequence=packet.sequence + 1)
     yield replace(packet, payload=packet.payload + b"!")
+    yield replace(packet, payload=packet.payload[:4] + b"!!" + packet.payload[6:])  # an echo's identifier
     yield replace(packet, payload=packet.payload[:6] + b"!!" + packet.payload[8:])
     yield replace(packet, payload=b"[another] " + packet.payload)
 

@@ -1,4 +1,4 @@
-"""The labs there are: every module beside this package that defines `lab`."""
+"""The labs there are: every module or package beside this one that is no part of the machinery."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from .errors import UsageError
 from .lab import Lab
 
 _HOME = Path(__file__).parent.parent
+_MACHINERY = {"agents", "kit", "net", "stage"}
 
 
 def names() -> tuple[str, ...]:
     """The names of all labs, sorted."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(_HOME)]) if not module.ispkg))
+    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(_HOME)]) if module.name not in _MACHINERY))
 
 
 def find(name: str) -> Lab:

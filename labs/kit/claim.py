@@ -13,7 +13,7 @@ from enum import Enum
 
 from ..net.event import Event
 from .conntrack import Entry
-from .errors import EvidenceError
+from .errors import EvidenceError, NotAsked
 from .facts import Facts
 from .packet import Packet
 
@@ -49,13 +49,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A claim's outcome with the checks behind it; `why` says what was missing where it is UNDECIDED."""
+    """A claim's outcome with the checks behind it; `why` says what was missing where it is UNDECIDED.
+
+    `asked`: was the run made to decide it? (`labs.kit.errors.NotAsked`)
+    """
 
     name: str
     says: str
     outcome: Outcome
     checks: tuple[Check, ...]
     why: str = ""
+    asked: bool = True
 
     @property
     def differing(self) -> tuple[Check, ...]:
@@ -73,14 +77,15 @@ class Claim:
     def judge(self, facts: Facts) -> Verdict:
         """Compare what is predicted with what the facts show."""
         checks: list[Check] = []
+        asked = True
         try:
             checks.extend(self.examine(facts))
         except EvidenceError as missing:
-            why = missing.message
+            why, asked = missing.message, not isinstance(missing, NotAsked)
         except (LookupError, TypeError, ValueError, RuntimeError) as damaged:  # RuntimeError: next() found none
             why = f"the evidence makes no sense: {damaged!r}"
         else:
             why = "" if checks else "nothing was there to compare"
         if not all(check.holds for check in checks):
-            return Verdict(self.name, self.says, Outcome.FAILS, tuple(checks), why)
-        return Verdict(self.name, self.says, Outcome.UNDECIDED if why else Outcome.HOLDS, tuple(checks), why)
+            return Verdict(self.name, self.says, Outcome.FAILS, tuple(checks), why, asked)
+        return Verdict(self.name, self.says, Outcome.UNDECIDED if why else Outcome.HOLDS, tuple(checks), why, asked)

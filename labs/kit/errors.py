@@ -29,3 +29,7 @@ class DriveError(LabError):
 
 class EvidenceError(LabError):
     """What was recorded cannot answer the question. A claim turns it into UNDECIDED."""
+
+
+class NotAsked(EvidenceError):
+    """The run was not made to find that out, or could not on this router: no fault of the evidence."""

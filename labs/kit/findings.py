@@ -5,24 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..net.behaviour import NatBehaviour
-from ..net.requirements import REQUIREMENTS, Requirement
+from ..net.requirements import REQUIREMENTS, Level, Requirement
 from .claim import Outcome, Verdict
 from .report import Report, difference
 
 CONFORMS, DOES_NOT, NOT_TESTED, UNDECIDED = "conforms", "does not", "not tested", "undecided"
+_WORDS = {True: CONFORMS, False: DOES_NOT, None: NOT_TESTED}
 _OUTCOMES = {Outcome.HOLDS: CONFORMS, Outcome.FAILS: DOES_NOT, Outcome.UNDECIDED: UNDECIDED}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A requirement, what became of it, why (what differed, what was missing), and whether theory had said so."""
+    """A requirement, what became of it, why (what differed, what was missing), and whether theory had said so.
+
+    `as_predicted` is None where no behaviour was named to compare with.
+    """
 
     requirement: Requirement
     outcome: str
     why: str
-    as_predicted: bool
+    as_predicted: bool | None
     evidence: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
@@ -38,25 +43,62 @@ class Finding:
         }
 
 
-def of(report: Report, nat: NatBehaviour) -> tuple[Finding, ...]:
-    """Every requirement's finding, in the order of the RFCs."""
+def of(report: Report, nat: NatBehaviour | None) -> tuple[Finding, ...]:
+    """Every requirement's finding, in the order of the RFCs, compared with what theory says of `nat`."""
     verdicts = {verdict.says.partition(" (")[0]: verdict for verdict in report.verdicts}
-    return tuple(_finding(asked, verdicts.get(asked.id), nat) for asked in REQUIREMENTS)
+    patient = bool(report.run.facts.meta.get("full"))
+    return tuple(_finding(asked, verdicts.get(asked.id), nat, patient) for asked in REQUIREMENTS)
 
 
-def _finding(asked: Requirement, verdict: Verdict | None, nat: NatBehaviour) -> Finding:
+def _finding(asked: Requirement, verdict: Verdict | None, nat: NatBehaviour | None, patient: bool) -> Finding:
+    predicted = None
+    if nat:
+        predicted = _WORDS[asked.holds(nat, patient) if asked.holds else None]
     if asked.holds is None or verdict is None:
-        return Finding(asked, NOT_TESTED, asked.untested, True)
-    outcome = _OUTCOMES[verdict.outcome]
+        return Finding(asked, NOT_TESTED, asked.untested, None if nat is None else predicted == NOT_TESTED)
+    outcome = _OUTCOMES[verdict.outcome] if verdict.asked else NOT_TESTED
     why = verdict.why or "; ".join(difference(check) for check in verdict.differing)
     seen = tuple(str(it) for check in verdict.checks for it in check.seen)
-    return Finding(asked, outcome, why, outcome == (CONFORMS if asked.holds(nat) else DOES_NOT), seen)
+    return Finding(asked, outcome, why, None if nat is None else outcome == predicted, seen)
 
 
 def summary(found: Iterable[Finding]) -> str:
-    """`23 requirements: 14 conforms, 1 does not, 8 not tested`, and whether theory agrees."""
+    """`50 requirements: 26 conforms, 1 does not, 23 not tested`, and whether theory agrees where it was asked."""
     found = tuple(found)
     counts = Counter(it.outcome for it in found)
     words = ", ".join(f"{counts[it]} {it}" for it in (CONFORMS, DOES_NOT, NOT_TESTED, UNDECIDED) if counts[it])
-    strange = sum(not it.as_predicted for it in found)
-    return f"{len(found)} requirements: {words}; " + (f"{strange} not as predicted" if strange else "all as predicted")
+    strange = sum(it.as_predicted is False for it in found)
+    theory = f"{strange} not as predicted" if strange else "all as predicted"
+    compared = any(it.as_predicted is not None for it in found)
+    return f"{len(found)} requirements: {words}" + (f"; {theory}" if compared else "")
+
+
+def exit_code(found: Iterable[Finding]) -> int:
+    """2: something is undecided. 1: theory says otherwise or, where none was asked, a MUST is not met."""
+    found = tuple(found)
+    if any(it.outcome == UNDECIDED for it in found):
+        return 2
+    broken = [it for it in found if it.outcome == DOES_NOT and it.requirement.level is Level.MUST]
+    compared = any(it.as_predicted is not None for it in found)
+    return int(any(it.as_predicted is False for it in found) or (not compared and bool(broken)))
+
+
+def write_junit(found: Iterable[Finding], path: Path) -> None:
+    """JUnit XML, a case for each requirement: what is not met and was not predicted fails, what was not tested is
+    skipped with the reason. OSError where the file cannot be written."""
+    from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+
+    suite = TestSuite("audit")
+    for it in found:
+        case = TestCase(f"{it.requirement.id} ({it.requirement.level.value})", classname="audit")
+        if it.outcome == NOT_TESTED:
+            case.result = [Skipped(it.why)]
+        elif it.outcome == UNDECIDED:
+            case.result = [Error(it.why)]
+        elif it.as_predicted is False or (it.as_predicted is None and it.outcome == DOES_NOT):
+            case.result = [Failure(it.why or "theory says otherwise")]
+        case.system_out = "\n".join(it.evidence)
+        suite.add_testcase(case)
+    xml = JUnitXml()
+    xml.add_testsuite(suite)
+    xml.write(str(path))

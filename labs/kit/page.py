@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.console import Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -11,7 +12,7 @@ from ..net.behaviour import NatBehaviour
 from ..net.endpoint import Field
 from .claim import Outcome, Verdict
 from .court import Judgement, Ruling
-from .findings import Finding
+from .findings import CONFORMS, DOES_NOT, NOT_TESTED, Finding
 from .journey import Hop, journeys
 from .report import Report, difference, words
 from .topology import Host, Topology
@@ -177,19 +178,31 @@ def court(judgements: tuple[Judgement, ...]) -> Table:
     return table
 
 
-def findings(found: tuple[Finding, ...]) -> Table:
-    """Each requirement, whether it is met, and where not, what was seen."""
+def findings(found: tuple[Finding, ...]) -> Group:
+    """Each requirement that was tested, whether it is met, and where not, what was seen; then those that were not."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    colours = {"conforms": "green", "does not": "red", "not tested": "dim"}
+    colours = {CONFORMS: "green", DOES_NOT: "red"}
+    untested: dict[str, list[str]] = {}
     for it in found:
         asked = it.requirement
+        if it.outcome == NOT_TESTED:
+            untested.setdefault(it.why, []).append(asked.id)
+            if it.as_predicted is not False:
+                continue
         word = Text(it.outcome, colours.get(it.outcome, "yellow"))
         table.add_row(asked.id, asked.level.value, word, Text(asked.says))
         if it.why:
             table.add_row("", "", "", Text(it.why[:200], "dim"))
-        if not it.as_predicted:
+        if it.as_predicted is False:
             table.add_row("", "", "", Text("theory says otherwise", "red"))
-    return table
+    return Group(table, *(_untested(why, ids) for why, ids in untested.items()))
+
+
+def _untested(why: str, ids: list[str]) -> Text:
+    """Requirements that were not tested for one reason: `RFC 6888 REQ-3, 4, 5: not tested, it asks for ...`."""
+    shown = [it if at == 0 or it.split()[1] != ids[at - 1].split()[1] else it.rpartition("-")[2]
+             for at, it in enumerate(ids)]  # fmt: skip
+    return Text(f"not tested: {', '.join(shown)}: {why}", "dim")
 
 
 def footer(report: Report) -> Text:

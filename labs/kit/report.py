@@ -120,6 +120,8 @@ def words(value: object) -> str:
             return str(value.value)
         case frozenset() | set():
             return ", ".join(sorted(words(part) for part in value)) or "none"
+        case list() | tuple():
+            return f"[{', '.join(map(words, value))}]"
         case bytes():
             return value.decode("latin-1")
         case _:

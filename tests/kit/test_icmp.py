@@ -43,3 +43,17 @@ def test_options_of_the_inner_packet_are_skipped():
 def test_anything_else_is_refused(payload):
     with pytest.raises(ValueError, match="not an ICMP error"):
         icmp.error(packet(payload))
+
+
+def test_an_echo_has_an_identifier_and_is_no_error():
+    request = packet(struct.pack("!BBHHH", 8, 0, 0, 4711, 1))
+    assert icmp.echo(request) == icmp.Echo(icmp.REQUEST, 4711)
+    assert icmp.is_echo(request)
+    assert not icmp.is_error(request)
+    with pytest.raises(ValueError, match="not an echo"):
+        icmp.echo(packet(message(icmp.PORT_UNREACHABLE)))
+
+
+def test_errors_are_picked_out_of_other_packets():
+    error, echo = packet(message(icmp.TTL_EXCEEDED)), packet(struct.pack("!BBHHH", 0, 0, 0, 1, 1))
+    assert icmp.errors([echo, error]) == [(error, icmp.error(error))]

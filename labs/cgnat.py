@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .kit import classified
 from .kit.claim import Check
 from .kit.facts import Facts
 from .kit.lab import Fence, Lab
@@ -30,7 +31,7 @@ MEETING = tuple(pair for pair in PAIRS if all(it.startswith("eim") for it in pai
 SERVICE, OTHER, STRANGER, FIRST_PORT = 8000, 8001, 8002, 30000
 CALLS = (("first", "client1", "client2"), ("second", "client2", "client1"), ("again", "client1", "client2"))
 LAST = f"{' '.join(PAIRS[-1])} fence"
-lab = Lab("cgnat", "A router behind a router", "cgnat", nats=("home",),
+lab = Lab("cgnat", "A router behind a router", "cgnat", nats=("home",), guard=classified.check,
           fences=(Fence(LAST, ("home", "isp", "wan")),))  # fmt: skip
 
 
@@ -48,9 +49,9 @@ def cross_two_routers(scene: Scene) -> None:
     alice writes back to client1 from a port nobody wrote to; then the two write to each other's external endpoints."""
     for number in (SERVICE, OTHER, STRANGER):
         scene.socket("alice", UDP, f"alice:{number}").bind(scene.endpoint("alice", number))
+    classified.serve(scene)
     for pair in PAIRS:
-        for router, behaviour in (("router1", pair[0]), ("router2", pair[0]), ("carrier", pair[1])):
-            scene.act(router, "router.become", behaviour)
+        classified.become(scene, {"router1": pair[0], "router2": pair[0], "carrier": pair[1]})
         seen = {}
         for client in ("client1", "client2"):
             mine = scene.socket(client, UDP, say(pair, client))

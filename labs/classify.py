@@ -67,10 +67,20 @@ def the_client_finds_the_mapping(facts: Facts) -> Iterator[Check]:
 
 @lab.claim
 def the_client_finds_the_filtering(facts: Facts) -> Iterator[Check]:
-    """Behind each router the client concludes the filtering it has, from which answers came in."""
+    """Behind each router the client concludes the filtering it has, over UDP from which answers came in, over TCP from
+    who could call back."""
+    for router in ROUTERS:
+        for act in (ASK_UDP, ASK_TCP):
+            event = asked(facts, router, act)
+            yield Check(f"{router}, {act}", parse(router).filtering.value, event.result["filtering"], (event,))
+
+
+@lab.claim
+def fragments_pass(facts: Facts) -> Iterator[Check]:
+    """Behind each router a question that is longer than a packet is answered with as much."""
     for router in ROUTERS:
         event = asked(facts, router, ASK_UDP)
-        yield Check(router, parse(router).filtering.value, event.result["filtering"], (event,))
+        yield Check(router, True, event.result["fragments"], (event,))
 
 
 @lab.claim

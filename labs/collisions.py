@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .kit import classified
 from .kit.claim import Check
 from .kit.errors import EvidenceError
 from .kit.facts import Facts
@@ -30,7 +31,7 @@ PAIRS, SERVICE, FIRST_PORT = 20, 8000, 30000
 CROWD = 750  # sockets of each host
 LITTLE, WANTED = "eim/apdf ports=sequential:50000-50003", 6
 TALKS = (("client1", "alice"), ("client2", "bob"), ("client2", "alice"))  # different destinations first, then the same
-lab = Lab("collisions", "Two hosts want one port", "nat", nats=("home",),
+lab = Lab("collisions", "Two hosts want one port", "nat", nats=("home",), guard=classified.check,
           fences=(Fence(f"{LITTLE} fence", ("lan", "wan", "alice")),))  # fmt: skip
 
 
@@ -44,8 +45,9 @@ def use_one_source_port(scene: Scene) -> None:
     then client2 writes to alice as well."""
     for server in ("alice", "bob"):
         scene.socket(server, UDP, server).bind(scene.endpoint(server, SERVICE))
+    classified.serve(scene)
     for router in ROUTERS:
-        scene.act("router", "router.become", router)
+        classified.become(scene, {"router": router})
         for pair in range(PAIRS):
             for client in ("client1", "client2"):
                 scene.socket(client, UDP, f"{router} {pair} {client}").bind(scene.endpoint(client, FIRST_PORT + pair))
@@ -61,7 +63,7 @@ def use_one_source_port(scene: Scene) -> None:
 def come_all_at_once(scene: Scene) -> None:
     """client1 and client2 open 750 sockets each, on the same ports, and begin at one moment: each socket writes to
     alice and to bob."""
-    scene.act("router", "router.become", EXACT[0])
+    classified.become(scene, {"router": EXACT[0]})
     targets = [(scene.endpoint(name, SERVICE).address, SERVICE) for name in ("alice", "bob")]
     moment = scene.act("client1", "flood.soon", 300)
     for client in ("client1", "client2"):
@@ -75,7 +77,7 @@ def come_all_at_once(scene: Scene) -> None:
 @lab.step
 def use_all_there_are(scene: Scene) -> None:
     """A router with four ports; six sockets of client1 write to alice. Then the first one writes again."""
-    scene.act("router", "router.become", LITTLE)
+    classified.become(scene, {"router": LITTLE})
     for number in range(WANTED):
         mine = scene.socket("client1", UDP, f"one of six {number}")
         mine.bind(scene.endpoint("client1", FIRST_PORT + 100 + number))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .kit import classified
 from .kit.claim import Check
 from .kit.facts import Facts
 from .kit.lab import Fence, Lab
@@ -33,7 +34,7 @@ SERVICE, FIRST_PORT = 8000, 30000
 CALLS = (("first", "client1", "client2"), ("second", "client2", "client1"), ("again", "client1", "client2"))
 KNOWN, OTHER = "from its known external endpoint", "from another port of the router"
 INSIDE, NOTHING = "from its inside endpoint", "never arrives"
-lab = Lab("hairpin", "Two hosts behind one router", "nat", nats=("home",),
+lab = Lab("hairpin", "Two hosts behind one router", "nat", nats=("home",), guard=classified.check,
           fences=(Fence(f"{ROUTERS[-1]} fence", ("lan", "wan", "alice")),))  # fmt: skip
 
 
@@ -47,8 +48,9 @@ def call_each_other(scene: Scene) -> None:
     external endpoint, client2 to client1's, and client1 again."""
     alice = scene.socket("alice", UDP, "alice")
     alice.bind(scene.endpoint("alice", SERVICE))
+    classified.serve(scene)
     for router in ROUTERS:
-        scene.act("router", "router.become", router)
+        classified.become(scene, {"router": router})
         seen = {}
         for client in ("client1", "client2"):
             mine = scene.socket(client, UDP, f"{router} {client}")

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-from .kit import icmp
+from .kit import classified, icmp
 from .kit.claim import Check
 from .kit.errors import EvidenceError
 from .kit.facts import Facts
@@ -29,7 +29,7 @@ SERVICE, CLOSED = 8000, 8009
 ASKS, EXPIRES, LONG, CALLED = 30000, 30001, 30002, 30003  # client1's ports
 SMALL = 1300  # bytes the last link carries
 LAST = "the end"
-lab = Lab("icmp", "ICMP errors through a NAT", "cgnat", nats=("home",),
+lab = Lab("icmp", "ICMP errors through a NAT", "cgnat", nats=("home",), guard=classified.check,
           fences=(Fence(LAST, ("home", "isp", "wan")),))  # fmt: skip
 
 
@@ -42,7 +42,10 @@ def opened(scene: Scene, name: str, port: int, service: int) -> None:
 
 @lab.step
 def ask_a_closed_port(scene: Scene) -> None:
-    """client1 writes to a port of alice nobody has, and to one somebody has, from one socket each."""
+    """Both homes have a home router, the carrier a full cone. client1 writes to a port of alice nobody has, and to one
+    somebody has, from one socket each."""
+    classified.serve(scene)
+    classified.become(scene, {"router1": "home", "router2": "home", "carrier": "cgnat"})
     scene.socket("alice", UDP, "alice").bind(scene.endpoint("alice", SERVICE))
     opened(scene, "asks", ASKS, CLOSED)
     scene["asks"].send(marked("to a closed port"))

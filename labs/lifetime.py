@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .kit import classified
 from .kit.claim import Check
 from .kit.facts import Facts
 from .kit.lab import Fence, Lab
@@ -25,7 +26,7 @@ UDP = Protocol.UDP
 ROUTERS = ("eim/apdf ports=sequential udp=2s", "eim/apdf ports=sequential udp=2s refresh=outbound")
 QUIET, TALKS, HEARS = SOCKETS = ("quiet", "talks", "hears")
 SERVICE, FIRST_PORT, SECONDS = 8000, 30000, 3
-lab = Lab("lifetime", "How long a mapping lives", "nat", nats=("home",),
+lab = Lab("lifetime", "How long a mapping lives", "nat", nats=("home",), guard=classified.check,
           fences=tuple(Fence(f"{router} fence", ("lan", "wan", "alice")) for router in ROUTERS))  # fmt: skip
 
 
@@ -37,8 +38,9 @@ def wait_and_see(scene: Scene) -> None:
     alice = scene.socket("alice", UDP, "alice")
     where = scene.endpoint("alice", SERVICE)
     alice.bind(where)
+    classified.serve(scene)
     for number, router in enumerate(ROUTERS):
-        scene.act("router", "router.become", router)
+        classified.become(scene, {"router": router})
         seen: dict[str, Endpoint] = {}
         for offset, name in enumerate(SOCKETS):
             mine = scene.socket("client1", UDP, f"{router} {name}")

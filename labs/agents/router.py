@@ -57,7 +57,12 @@ def configure(environment: dict[str, str]) -> None:
     _ip("addr", "add", inside, "dev", interface_towards(inside))
     if upstream := environment.get("UPSTREAM"):
         _ip("route", "add", "default", "via", upstream)
-    become(environment.get("NAT", "masquerade"))
+    become(environment["NAT"])
+
+
+def forget() -> None:
+    """Stay what it is, with every mapping forgotten."""
+    become(os.environ["NAT"])
 
 
 def become(text: str) -> str:
@@ -78,6 +83,7 @@ def become(text: str) -> str:
     if loaded.returncode:
         raise SystemExit(f"nft refused the rules: {loaded.stderr.strip()}")
     subprocess.run(["conntrack", "-F"], capture_output=True, check=False)
+    os.environ["NAT"] = text
     return rules
 
 

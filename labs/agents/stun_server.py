@@ -1,5 +1,8 @@
 """A STUN server with two addresses and two ports each: two hosts that answer for each other (RFC 5780).
 
+Over TCP a CHANGE-REQUEST is answered where it was asked, and the client is called back from where it says, until it
+ends the connection it asked on. That is not in RFC 5780; the handshake has proven that the client can be called there.
+
 By hand, one on each host, told its own address and its partner's:
 docker compose -f compose/nat.yml exec -d alice python3 -m labs.agents.stun_server 198.18.0.10 198.18.0.11
 """
@@ -28,11 +31,15 @@ class Server:
         self.own, self.partner = own, partner
         self.selector = selectors.DefaultSelector()
         self.udp = {port: self._open(socket.SOCK_DGRAM, port) for port in (*PORTS, PARTNERS)}
+        self.calls: dict[socket.socket, tuple[str, int]] = {}  # that are being made, to whom
+        self.askers: dict[socket.socket, tuple[str, int]] = {}  # who wanted to be called
         self.listeners = {port: self._open(socket.SOCK_STREAM, port) for port in PORTS}
 
     def _open(self, kind: int, port: int) -> socket.socket:
         opened = socket.socket(socket.AF_INET, kind)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if kind == socket.SOCK_STREAM:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         opened.bind((self.own, port))
         if kind == socket.SOCK_STREAM:
             opened.listen(64)
@@ -49,7 +56,9 @@ class Server:
                     self._on(ready)
 
     def _on(self, ready: socket.socket) -> None:
-        if ready in self.listeners.values():
+        if ready in self.calls:
+            self._end(ready)  # it got through or was refused: either way it has been made
+        elif ready in self.listeners.values():
             self.selector.register(ready.accept()[0], selectors.EVENT_READ)
         elif ready.type == socket.SOCK_STREAM:
             self._segment(ready)
@@ -67,14 +76,44 @@ class Server:
         if origin.address == self.own:
             self.udp[origin.port].sendto(reply, peer)
         else:
-            line = json.dumps([origin.port, peer, reply.decode("latin-1")])
-            self.udp[PARTNERS].sendto(line.encode(), (self.partner, PARTNERS))
+            self._ask_partner(origin.port, peer, reply.decode("latin-1"))
+
+    def _ask_partner(self, port: int, peer: tuple[str, int], reply: str) -> None:
+        """Have the partner answer from that port of its own; call, where there is no answer to give; else hang up."""
+        self.udp[PARTNERS].sendto(json.dumps([port, peer, reply]).encode(), (self.partner, PARTNERS))
 
     def _for_partner(self, line: bytes, sender: tuple[str, int]) -> None:
         """The partner wants an answer sent from here; nobody else is listened to."""
         if sender == (self.partner, PARTNERS):
             port, peer, reply = json.loads(line)
-            self.udp[port].sendto(reply.encode("latin-1"), tuple(peer))
+            if reply:
+                self.udp[port].sendto(reply.encode("latin-1"), tuple(peer))
+            elif port:
+                self._call(port, tuple(peer))
+            else:
+                self._hang_up(tuple(peer))
+
+    def _call(self, port: int, peer: tuple[str, int]) -> None:
+        """Call from a port of ours; nothing waits for it."""
+        caller = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            caller.setsockopt(socket.SOL_SOCKET, option, 1)
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # no TIME_WAIT
+        caller.bind((self.own, port))
+        caller.setblocking(False)
+        caller.connect_ex(peer)
+        self.calls[caller] = peer
+        self.selector.register(caller, selectors.EVENT_WRITE)
+
+    def _hang_up(self, peer: tuple[str, int]) -> None:
+        """End the calls to a client that were not answered: their ports are wanted."""
+        for caller in [it for it, whom in self.calls.items() if whom == peer]:
+            self._end(caller)
+
+    def _end(self, caller: socket.socket) -> None:
+        self.selector.unregister(caller)
+        del self.calls[caller]
+        caller.close()
 
     def _segment(self, ready: socket.socket) -> None:
         """A request over TCP, in one segment: answered from where it came, as RFC 5780 wants it."""
@@ -85,10 +124,21 @@ class Server:
         if not data:
             self.selector.unregister(ready)
             ready.close()
+            if peer := self.askers.pop(ready, None):
+                self._hang_up(peer)
+                self._ask_partner(0, peer, "")
             return
         here = Endpoint(*ready.getsockname())
-        if answered := stun.answer(data, Endpoint(*ready.getpeername()), here, self._other(here)):
-            ready.sendall(answered[0])
+        peer = ready.getpeername()
+        if answered := stun.answer(data, Endpoint(*peer), here, self._other(here)):
+            reply, origin = answered
+            if origin.address != here.address:
+                self._ask_partner(origin.port, peer, "")
+            elif origin != here:
+                self._call(origin.port, peer)
+            if origin != here:
+                self.askers[ready] = peer
+            ready.sendall(reply)
 
     def _other(self, here: Endpoint) -> Endpoint:
         (port,) = set(PORTS) - {here.port}

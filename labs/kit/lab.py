@@ -34,7 +34,7 @@ class Lab:
     """A lesson under its name; `compose` is the topology it runs on (a file of `compose/` without `.yml`).
 
     `nats` are the behaviours its router is given, the everyday one first; `any_nat`: it can be given any other as well.
-    Without a router nothing is translated.
+    Without a router nothing is translated. `guard` is asked before each claim: its EvidenceError leaves it undecided.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Lab:
     fences: tuple[Fence, ...] = ()
     nats: tuple[str, ...] = ("none",)
     any_nat: bool = False
+    guard: Callable[[Facts], None] = lambda _: None
     steps: list[Step] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
 
@@ -58,7 +59,12 @@ class Lab:
 
     def add(self, name: str, says: str, examine: Callable[[Facts], Iterator[Check]]) -> None:
         """The next thing that is judged, where several claims are made of one pattern."""
-        self.claims.append(Claim(name, says, examine))
+
+        def guarded(facts: Facts) -> Iterator[Check]:
+            self.guard(facts)
+            yield from examine(facts)
+
+        self.claims.append(Claim(name, says, guarded))
 
     def judge(self, facts: Facts) -> tuple[Verdict, ...]:
         """Every claim's verdict, in teaching order."""

@@ -34,13 +34,15 @@ class Network:
 class Host:
     """A machine of the lab: its name and its (network, address) pairs. A router forwards between its two networks.
 
-    `lives_with` names the host whose network namespace this one shares: another process there, nothing more.
+    `lives_with` names the host whose network namespace this one shares: another process there, nothing more. `pool`
+    are more addresses a router may claim outside.
     """
 
     name: str
     interfaces: tuple[tuple[str, str], ...]
     router: bool
     lives_with: str = ""
+    pool: tuple[str, ...] = ()
 
     def address(self, network: str | None = None) -> str:
         """The host's address in `network`, or its only one."""
@@ -89,6 +91,15 @@ class Topology:
     def routers(self) -> tuple[Host, ...]:
         return tuple(host for host in self.hosts if host.router)
 
+    def routers_above(self, host: str) -> tuple[Host, ...]:
+        """The routers between a host and the outermost network, the nearest first. A router's first interface is its
+        inside."""
+        network, found = self.host(host).interfaces[0][0], []
+        while router := next((it for it in self.routers if it.interfaces[0][0] == network), None):
+            found.append(router)
+            network = router.interfaces[1][0]
+        return tuple(found)
+
     @classmethod
     def from_compose(cls, config: Mapping[str, Any]) -> Topology:
         """Read a resolved compose file; UsageError when it is not one of a lab."""
@@ -99,7 +110,9 @@ class Topology:
                 if not service.get("network_mode", "").startswith("service:"):
                     attached = service.get("networks") or {}
                     pairs = tuple((net, spec["ipv4_address"]) for net, spec in attached.items())
-                    hosts.append(Host(name, pairs, router="OUTSIDE" in (service.get("environment") or {})))
+                    environment = service.get("environment") or {}
+                    pool = tuple(filter(None, environment.get("OUTSIDE_POOL", "").split(",")))
+                    hosts.append(Host(name, pairs, router="OUTSIDE" in environment, pool=pool))
             for name, service in services.items():
                 if service.get("network_mode", "").startswith("service:"):
                     owner = _named(tuple(hosts), service["network_mode"].removeprefix("service:"), "host")

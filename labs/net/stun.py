@@ -22,7 +22,7 @@ COOKIE = 0x2112A442
 PORT = 3478
 BINDING = 0x0001
 REQUEST, INDICATION, SUCCESS, ERROR = 0x0000, 0x0010, 0x0100, 0x0110
-LONGEST = 1500  # bytes: a longer message would not have come in one packet
+LONGEST = 2048  # bytes: PADDING makes a message longer than a packet (RFC 5780 section 7.6), and nothing needs more
 CHANGE_ADDRESS, CHANGE_PORT = 0x4, 0x2  # bits of CHANGE-REQUEST (RFC 5780 section 7.2)
 _HEADER = struct.Struct("!HHI12s")
 _FINGERPRINT_XOR = 0x5354554E
@@ -225,7 +225,7 @@ def answer(data: bytes, peer: Endpoint, arrived_at: Endpoint, other: Endpoint) -
     """What a server with two addresses and two ports answers, and from which of its endpoints; None: nothing.
 
     `other` differs from `arrived_at` in both address and port (RFC 5780 section 6). The answer is never longer than
-    three times the question.
+    three times the question: what is padded is answered with as much padding.
     """
     classic = _classic(data)
     try:
@@ -243,11 +243,14 @@ def answer(data: bytes, peer: Endpoint, arrived_at: Endpoint, other: Endpoint) -
         other.address if change & CHANGE_ADDRESS else arrived_at.address,
         other.port if change & CHANGE_PORT else arrived_at.port,
     )
+    attributes: dict[str, Any]
     if classic:
         attributes = {"MAPPED-ADDRESS": peer, "SOURCE-ADDRESS": origin, "CHANGED-ADDRESS": other}
         reply = encode(Message(SUCCESS | BINDING, asked.transaction, attributes))
         return reply[:4] + data[4:8] + reply[8:], origin  # its transaction begins where the cookie is now
     attributes = {"XOR-MAPPED-ADDRESS": peer, "RESPONSE-ORIGIN": origin, "OTHER-ADDRESS": other}
+    if padding := asked.attributes.get("PADDING"):
+        attributes["PADDING"] = bytes(len(padding))  # as long as the question's, so that nobody can amplify
     modern = Message(SUCCESS | BINDING, asked.transaction, attributes)
     return encode(modern, fingerprint="FINGERPRINT" in asked.attributes), origin
 

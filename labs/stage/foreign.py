@@ -90,10 +90,13 @@ def _fly(scene: LiveScene, number: int) -> tuple[Endpoint | None, bool]:
     mine = scene.socket("client1", Protocol.UDP, name)
     mine.bind(scene.endpoint("client1", PORT + number))
     mine.settimeout(PAUSE)
-    seen = None
+    seen: Endpoint | None = None
     try:
         mine.sendto(marked(name), scene.endpoint("alice", PORT))
-        seen = alice.recvfrom()[1]
+        payload = b""
+        while payload != marked(name):  # an earlier canary may come late
+            payload, seen = alice.recvfrom()
+        assert seen
         alice.sendto(marked(f"{name} back"), seen)
         return seen, mine.recvfrom()[1] == scene.endpoint("alice", PORT)
     except OSError:

@@ -325,15 +325,12 @@ def bench(_: Context, json: bool = False, runs: int = 5, labs: bool = False, rou
     from labs.stage.narrator import Narrator
 
     tell = Narrator(quiet=json)
-    if labs:
-        with tell.working("measuring every lab"):
-            said = measuring.labs(tell)
+    if labs or routers:
+        with tell.working("measuring"):
+            said, numbers = measuring.labs(tell) if labs else measuring.routers(runs, tell)
         tell.say(said)
-        return
-    if routers:
-        with tell.working("measuring the routers"):
-            said = measuring.routers(runs, tell)
-        tell.say(said)
+        if json:
+            as_json(numbers)
         return
     with tell.working("measuring"):
         figures = measuring.measure(runs, tell)

@@ -52,8 +52,9 @@ class Server:
             for key, _ in self.selector.select():
                 ready = key.fileobj
                 assert isinstance(ready, socket.socket)
-                with suppress(OSError):
-                    self._on(ready)
+                if ready.fileno() >= 0:  # one before it may have closed it
+                    with suppress(OSError):
+                        self._on(ready)
 
     def _on(self, ready: socket.socket) -> None:
         if ready in self.calls:

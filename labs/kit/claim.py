@@ -2,7 +2,8 @@
 
 A claim is a function of the facts that yields checks: what was looked at, what the rule or the behaviour predicts, what
 the evidence shows. Any check that differs makes the claim FAIL, whatever else is missing; no check at all, or evidence
-that cannot answer, leaves it UNDECIDED. The prediction never comes from the thing that is measured.
+that cannot answer, leaves it UNDECIDED; NOT_ASKED where the run was not made to decide it. The prediction never comes
+from the thing that is measured.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Outcome(Enum):
     HOLDS = "holds"
     FAILS = "fails"
     UNDECIDED = "undecided"
+    NOT_ASKED = "not asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +51,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A claim's outcome with the checks behind it; `why` says what was missing where it is UNDECIDED.
-
-    `asked`: was the run made to decide it? (`labs.kit.errors.NotAsked`)
-    """
+    """A claim's outcome with the checks behind it; `why` says what was missing where it is UNDECIDED or NOT_ASKED."""
 
     name: str
     says: str
     outcome: Outcome
     checks: tuple[Check, ...]
     why: str = ""
-    asked: bool = True
 
     @property
     def differing(self) -> tuple[Check, ...]:
@@ -77,15 +75,16 @@ class Claim:
     def judge(self, facts: Facts) -> Verdict:
         """Compare what is predicted with what the facts show."""
         checks: list[Check] = []
-        asked = True
+        missed = Outcome.UNDECIDED
         try:
             checks.extend(self.examine(facts))
         except EvidenceError as missing:
-            why, asked = missing.message, not isinstance(missing, NotAsked)
+            why = missing.message
+            missed = Outcome.NOT_ASKED if isinstance(missing, NotAsked) else missed
         except (LookupError, TypeError, ValueError, RuntimeError) as damaged:  # RuntimeError: next() found none
             why = f"the evidence makes no sense: {damaged!r}"
         else:
             why = "" if checks else "nothing was there to compare"
         if not all(check.holds for check in checks):
-            return Verdict(self.name, self.says, Outcome.FAILS, tuple(checks), why, asked)
-        return Verdict(self.name, self.says, Outcome.UNDECIDED if why else Outcome.HOLDS, tuple(checks), why, asked)
+            return Verdict(self.name, self.says, Outcome.FAILS, tuple(checks), why)
+        return Verdict(self.name, self.says, missed if why else Outcome.HOLDS, tuple(checks), why)

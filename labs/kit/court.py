@@ -98,7 +98,7 @@ def judge(reports: Iterable[Report], read: tuple[Saying, ...] | None = None) -> 
     found: dict[str, list[Answer]] = {}
     for report in reports:
         for verdict in report.verdicts:
-            for check in verdict.checks if verdict.outcome is not Outcome.UNDECIDED else ():
+            for check in verdict.checks if verdict.outcome in (Outcome.HOLDS, Outcome.FAILS) else ():
                 for name, so in check.answers.items():
                     found.setdefault(name, []).append(Answer(so, str(report.run.path), check))
     return tuple(

@@ -14,7 +14,8 @@ from .report import Report, difference
 
 CONFORMS, DOES_NOT, NOT_TESTED, UNDECIDED = "conforms", "does not", "not tested", "undecided"
 _WORDS = {True: CONFORMS, False: DOES_NOT, None: NOT_TESTED}
-_OUTCOMES = {Outcome.HOLDS: CONFORMS, Outcome.FAILS: DOES_NOT, Outcome.UNDECIDED: UNDECIDED}
+_OUTCOMES = {Outcome.HOLDS: CONFORMS, Outcome.FAILS: DOES_NOT, Outcome.UNDECIDED: UNDECIDED,
+             Outcome.NOT_ASKED: NOT_TESTED}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def _finding(asked: Requirement, verdict: Verdict | None, nat: NatBehaviour | No
         predicted = _WORDS[asked.holds(nat, patient) if asked.holds else None]
     if asked.holds is None or verdict is None:
         return Finding(asked, NOT_TESTED, asked.untested, None if nat is None else predicted == NOT_TESTED)
-    outcome = _OUTCOMES[verdict.outcome] if verdict.asked else NOT_TESTED
+    outcome = _OUTCOMES[verdict.outcome]
     why = verdict.why or "; ".join(difference(check) for check in verdict.differing)
     seen = tuple(str(it) for check in verdict.checks for it in check.seen)
     return Finding(asked, outcome, why, None if nat is None else outcome == predicted, seen)

@@ -17,7 +17,8 @@ from .journey import Hop, journeys
 from .report import Report, difference, words
 from .topology import Host, Topology
 
-_MARKS = {Outcome.HOLDS: ("✓", "green"), Outcome.FAILS: ("✗", "red"), Outcome.UNDECIDED: ("?", "yellow")}
+_MARKS = {Outcome.HOLDS: ("✓", "green"), Outcome.FAILS: ("✗", "red"), Outcome.UNDECIDED: ("?", "yellow"),
+          Outcome.NOT_ASKED: ("·", "dim")}  # fmt: skip
 _REWRITTEN = "bold yellow"
 _ROWS = 60  # packets a person may be shown
 _RULINGS = {Ruling.TRUE: "green", Ruling.FALSE: "red", Ruling.CONDITIONAL: "yellow"}
@@ -152,7 +153,7 @@ def _predictions(verdict: Verdict) -> str:
 
 def _reasons(verdict: Verdict) -> list[str]:
     """Why a claim does not hold, the first three differences with the packets that show them."""
-    if verdict.outcome is Outcome.UNDECIDED:
+    if verdict.outcome in (Outcome.UNDECIDED, Outcome.NOT_ASKED):
         return [verdict.why]
     lines = []
     for check in verdict.differing[:3]:

@@ -25,8 +25,8 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """As diff(1): 0 every claim holds, 1 one does not, 2 it cannot be told."""
-        outcomes = {verdict.outcome for verdict in self.verdicts}
+        """As diff(1): 0 every claim that was asked holds, 1 one does not, 2 it cannot be told."""
+        outcomes = {verdict.outcome for verdict in self.verdicts} - {Outcome.NOT_ASKED}
         if Outcome.FAILS in outcomes:
             return 1
         return 2 if Outcome.UNDECIDED in outcomes or not outcomes else 0
@@ -46,6 +46,7 @@ class Report:
                 (Outcome.HOLDS, "holds", "hold"),
                 (Outcome.FAILS, "fails", "fail"),
                 (Outcome.UNDECIDED, "is undecided", "are undecided"),
+                (Outcome.NOT_ASKED, "was not asked", "were not asked"),
             )
             if counts[outcome]
         ]
@@ -89,7 +90,7 @@ def as_dict(report: Report, seconds: Mapping[str, float] | None = None) -> dict[
 
 def write_junit(report: Report, file: Path) -> None:
     """The report for CI: a claim is a test case. OSError where the file cannot be written."""
-    from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
+    from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
     suite = TestSuite(f"{report.run.lab} {presets.text(report.run.facts.nat)}")
     for verdict in report.verdicts:
@@ -100,6 +101,8 @@ def write_junit(report: Report, file: Path) -> None:
             case.result = [failure]
         if verdict.outcome is Outcome.UNDECIDED:
             case.result = [Error(f"undecided: {verdict.why}")]
+        if verdict.outcome is Outcome.NOT_ASKED:
+            case.result = [Skipped(verdict.why)]
         suite.add_testcase(case)
     xml = JUnitXml()
     xml.add_testsuite(suite)

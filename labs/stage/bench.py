@@ -180,8 +180,12 @@ def table(figures: Figures) -> str:
     return "\n".join(lines)
 
 
-def labs(tell: Progress) -> str:
-    """Every lab with every NAT, one after the other and then several at once; what each costs, and what dominates."""
+Figure = dict[str, float]
+
+
+def labs(tell: Progress) -> tuple[str, dict[str, Figure]]:
+    """Every lab with every NAT, one after the other and then several at once: what each costs and what dominates,
+    in words and in numbers."""
     images.ensure(connect(), tell)
     with TemporaryDirectory(prefix="fourtuple-bench-") as out:
         alone = fleet.run(fleet.everything(), Path(out), tell, at_once=1)
@@ -193,21 +197,24 @@ def labs(tell: Progress) -> str:
         parts.update({name: took for name, took in sortie.parts.items() if name not in ("verdict", "total")})
     whole = sum(it.seconds for it in alone)
     largest, took = parts.most_common(1)[0]
+    figures: dict[str, Figure] = {"labs": {f"{it.lab} {it.nat}": it.seconds for it in alone}, "parts": dict(parts),
+               "all": {"one after the other": whole, "several at once": together}}  # fmt: skip
     return "\n".join([
         "every lab once, in seconds",
         *(f"  {it.lab + (' ' + it.nat if it.nat != 'none' else ''):<32} {it.seconds:6.2f}" for it in alone),
         f"  one after the other              {whole:6.2f}    (wanted: under 60)",
         f"  {fleet.AT_ONCE} at once                        {together:6.2f}",
         f"{largest!r} dominates: {took / whole:.0%} of them, one after the other",
-    ])  # fmt: skip
+    ]), figures  # fmt: skip
 
 
 LOADED = ("none", "masquerade", "eim/apdf", "apdm/eif")
 LOAD_PORT, LOAD_SECONDS = 8000, 1.0
 
 
-def routers(runs: int, tell: Progress) -> str:
-    """What one flow gets through each router, as a share of plain masquerade, measured in turn on one pair of hosts."""
+def routers(runs: int, tell: Progress) -> tuple[str, dict[str, Figure]]:
+    """What one flow gets through each router, as a share of plain masquerade, measured in turn on one pair of hosts,
+    in words and in numbers (datagrams and bytes a second)."""
     engine = connect()
     stage = Stage(engine, "nat", new_run(), "masquerade", images.ensure(engine, tell), taps=False)
     rates: dict[str, list[tuple[float, float]]] = {name: [] for name in LOADED}
@@ -234,4 +241,4 @@ def routers(runs: int, tell: Progress) -> str:
         *(f"  {name:<40} {udp[name] / 1e3:12.0f} k/s {udp[name] / udp['masquerade']:7.2f} "
           f"{tcp[name] * 8 / 1e9:6.1f} Gb/s {tcp[name] / tcp['masquerade']:6.2f}" for name in LOADED),
         "  (wanted: exact rules at least 0.70 of masquerade)",
-    ])  # fmt: skip
+    ]), {"udp": udp, "tcp": tcp}  # fmt: skip

@@ -106,7 +106,29 @@ def test_what_a_machine_refuses_leaves_one_claim_undecided(engine, tmp_path, lab
     assert traces(engine) == before
 
 
-@pytest.mark.parametrize("nat", ["full-cone", "apdm/apdf", "masquerade", "home unsolicited=rst"])
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("NAT: ${NAT:-masquerade}", "NAT: ${NAT:-masquerade}\n      PATH: /usr/local/bin:/usr/bin:/bin",
+         "this router has no nft: its image lacks the package nftables"),
+        ("cap_add: [NET_ADMIN]", "cap_add: []", "Operation not permitted"),
+    ],
+    ids=["no nft", "no capability"],
+)  # fmt: skip
+def test_a_router_that_cannot_be_one_says_why(engine, tmp_path, old, new, says):
+    before = traces(engine)
+    copy = changed(tmp_path, "base.yml", old, new)
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "lab", "nat", "--out", str(tmp_path / "out")],
+        cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert traces(engine) == before
+
+
+@pytest.mark.parametrize("nat", ["full-cone", "apdm/apdf", "masquerade", "home unsolicited=rst",
+                                 "eim/adf addresses=2:arbitrary"])  # fmt: skip
 def test_an_audit_finds_what_theory_says(nat, tmp_path):
     done = run_invoke("audit", "--nat", nat, "--json", "--out", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr

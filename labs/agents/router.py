@@ -79,9 +79,13 @@ def become(text: str) -> str:
     more = list(filter(None, os.environ.get("OUTSIDE_POOL", "").split(",")))
     rules = nft.render(chosen, outside, [address, *more])
     _hold(outside, more[: chosen.addresses.count - 1], more)
-    loaded = subprocess.run(["nft", "-f", "-"], input=rules, text=True, capture_output=True, check=False)
+    try:
+        loaded = subprocess.run(["nft", "-f", "-"], input=rules, text=True, capture_output=True, check=False)
+    except FileNotFoundError:
+        raise SystemExit("this router has no nft: its image lacks the package nftables") from None
     if loaded.returncode:
-        raise SystemExit(f"nft refused the rules: {loaded.stderr.strip()}")
+        refused = " ".join(loaded.stderr.split())
+        raise SystemExit(f"nft refused the rules of {text}, which this kernel may lack a part for: {refused}")
     subprocess.run(["conntrack", "-F"], capture_output=True, check=False)
     os.environ["NAT"] = text
     return rules

@@ -7,6 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from docker.errors import APIError
+
 from ..kit.errors import SetupError
 from ..kit.topology import Topology
 from . import compose, ownership
@@ -93,13 +95,24 @@ class Stage:
             lodgers = [it.name for it in topology.hosts if it.lives_with == host]
             for service in (host, *lodgers, *(tap.service for tap in topology.taps if tap.host == host)):
                 if service in self.containers:
-                    self.engine.api.start(self.containers[service])
+                    try:
+                        self.engine.api.start(self.containers[service])
+                    except APIError:
+                        self._died(host)
+                        raise
 
         late = {name for name, spec in self.config["services"].items() if "pid" in spec}
         own = [host.name for host in topology.hosts if not host.lives_with]
         with ThreadPoolExecutor(HANDS) as hands:
             list(hands.map(start_chain, [host for host in own if host not in late]))
             list(hands.map(start_chain, [host for host in own if host in late]))
+
+    def _died(self, host: str) -> None:
+        """SetupError with its last words, if a host has ended that others were to join."""
+        container = self.containers[host]
+        if not self.engine.api.inspect_container(container)["State"]["Running"]:
+            said = self.engine.api.logs(container, tail=1).decode(errors="replace").strip()
+            raise SetupError(f"{host} ended before it was ready; it said: {said or 'nothing'}", "See `invoke doctor`.")
 
     def nodes(self) -> dict[str, Node]:
         """A channel to the program of every host."""

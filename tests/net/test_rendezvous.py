@@ -129,7 +129,9 @@ def test_a_cookie_is_good_for_its_source_and_its_time_only(world):
 
 def test_over_tcp_the_handshake_is_the_proof():
     world = World()
-    assert world.register("alice", Address(TCP, ALICE.endpoint), cookie=bytes(16)).reason is Reason.SIGNATURE  # signed over
+    assert (
+        world.register("alice", Address(TCP, ALICE.endpoint), cookie=bytes(16)).reason is Reason.SIGNATURE
+    )  # signed over
     message = Message(Kind.REGISTER, b"register", bytes(16), ("alice",), key_of("alice"), 99, 60)
     ((_, told),) = world.send(world.signed(message, "alice"), Address(TCP, ALICE.endpoint))
     assert told.kind is Kind.REGISTERED

@@ -1,0 +1,116 @@
+"""Theory of meeting: the matrices that were measured on routers of this kind, cell by cell."""
+
+import pytest
+
+from labs.net.endpoint import Protocol
+from labs.net.presets import NINE, parse
+from labs.net.punching import Order, predict
+
+NAMES = (*NINE, "masquerade", "masquerade-random")
+UDP_ENDPOINT = """
+y y y y y y y y y y y
+y y y y y y y y y y y
+y y y - - - - - - y -
+y y - y y - y y - - -
+y y - y y - y y - - -
+y y - - - - - - - - -
+y y - y y - y y - - -
+y y - y y - y y - - -
+y y - - - - - - - - -
+y y y - - - - - - y -
+y y - - - - - - - - -
+"""
+UDP_MAPPING = """
+y y y y y y y y y y y
+y y y y y y y y y y y
+y y y - - - - - - y -
+y y - y y - y y - - -
+y y - y - - y - - - -
+y y - - - - - - - - -
+y y - y y - y y - - -
+y y - y - - y - - - -
+y y - - - - - - - - -
+y y y - - - - - - y -
+y y - - - - - - - - -
+"""
+TCP_ENDPOINT = """
+y y y y y y y y y y y
+y y y y y y y y y y y
+y y y y - - y - - y -
+y y - y y y y y y - y
+y y - y y y y y y - y
+y y - y y - y y - - -
+y y - y y y y y y - y
+y y - y y y y y y - y
+y y - y y - y y - - -
+y y y y - - y - - y -
+y y - y y - y y - - -
+"""
+TCP_MAPPING = """
+y y y y y y y y y y y
+y y y y y y y y y y y
+y y y y - - y - - y -
+y y - y y y y y y - y
+y y - y - - y - - - -
+y y - y - - y - - - -
+y y - y y y y y y - y
+y y - y - - y - - - -
+y y - y - - y - - - -
+y y y y - - y - - y -
+y y - y - - y - - - -
+"""
+
+
+def scoped(name, scope):
+    return parse(f"{name} ports=random scope={scope}" if "/" in name else name)
+
+
+def table(text):
+    return [[cell == "y" for cell in line.split()] for line in text.split("\n") if line]
+
+
+@pytest.mark.parametrize("scope", ["endpoint", "mapping"])
+@pytest.mark.parametrize("order", Order)
+def test_over_udp_the_order_does_not_matter(scope, order):
+    want = table(UDP_ENDPOINT if scope == "endpoint" else UDP_MAPPING)
+    got = [[predict(scoped(a, scope), scoped(b, scope), Protocol.UDP, order).meets for b in NAMES] for a in NAMES]
+    assert got == want
+
+
+@pytest.mark.parametrize("scope", ["endpoint", "mapping"])
+def test_over_tcp_a_session_answers_from_where_it_was_called(scope):
+    """Where A is a moment earlier, as in the measured table."""
+    want = table(TCP_ENDPOINT if scope == "endpoint" else TCP_MAPPING)
+    got = [[predict(scoped(a, scope), scoped(b, scope), Protocol.TCP, Order.A).meets for b in NAMES] for a in NAMES]
+    assert got == want
+
+
+@pytest.mark.parametrize("protocol", [Protocol.UDP, Protocol.TCP])
+@pytest.mark.parametrize("order", Order)
+def test_who_is_called_a_decides_nothing(protocol, order):
+    turned = {Order.A: Order.B, Order.B: Order.A}.get(order, order)
+    for a in map(parse, NAMES):
+        for b in map(parse, NAMES):
+            assert predict(a, b, protocol, order).meets is predict(b, a, protocol, turned).meets
+
+
+def test_without_any_router_everybody_meets_who_filters_no_port():
+    none = parse("none")
+    assert predict(none, none, Protocol.TCP).meets
+    assert predict(none, parse("home"), Protocol.UDP).meets
+    assert predict(none, parse("symmetric"), Protocol.TCP).meets
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "protocol", "order", "says"),
+    [
+        ("home", "home", Protocol.UDP, Order.BOTH,
+         "A comes from the endpoint that is known, B lets it in after it has sent itself, and the answer comes back"),
+        ("eim/apdf", "apdm/apdf", Protocol.UDP, Order.BOTH,
+         "B hears A, answers from another port, and A filters that: address and port-dependent filtering; "
+         "B comes from another port, and A filters that: address and port-dependent filtering"),
+        ("adm/eif", "eim/apdf", Protocol.TCP, Order.BOTH, "it depends on who is first"),
+    ],
+)  # fmt: skip
+def test_it_says_which_rule_decided(a, b, protocol, order, says):
+    assert predict(parse(a), parse(b), protocol, order).why.startswith(says)

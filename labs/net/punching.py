@@ -87,7 +87,7 @@ def _one_way(caller: _Side, callee: _Side, protocol: Protocol, first: bool) -> P
     else:
         return Prediction(False, f"{knocks}, and {callee.name} filters that: {_words(callee)}")
     if protocol is Protocol.TCP:
-        return _session(callee, source, back, when, knocks)
+        return _session(caller, callee, source, when, knocks)
     answer = callee.source(source, before=back)
     if not caller.hears_answer(to, answer):
         return Prediction(False, f"{callee.name} hears {caller.name}, answers from another port, and {caller.name} "
@@ -95,11 +95,11 @@ def _one_way(caller: _Side, callee: _Side, protocol: Protocol, first: bool) -> P
     return Prediction(True, f"{knocks}, {callee.name} lets it in {when}, and the answer comes back")
 
 
-def _session(callee: _Side, source: Endpoint, back: Endpoint, when: str, knocks: str) -> Prediction:
+def _session(caller: _Side, callee: _Side, source: Endpoint, when: str, knocks: str) -> Prediction:
     """Over TCP the kernel answers from where it was called: a session, unless one of the same ends is in the way."""
-    if source == back and callee.source(back) != callee.seen and when != "at once":
-        return Prediction(False, f"{callee.name} has called {back} from another port already: a session of the same two "
-                          "ends is in the way")  # fmt: skip
+    if source == caller.seen and callee.source(caller.seen) != callee.seen and when != "at once":
+        why = f"{callee.name} has called {caller.name} from another port before, and that session is in the way"
+        return Prediction(False, why)
     return Prediction(True, f"{knocks}, {callee.name} lets it in {when}, and answers from where it was called")
 
 

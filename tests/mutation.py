@@ -135,6 +135,7 @@ def _events(event: Event) -> Iterator[Event]:
         yield replace(event, result=[event.result[0], re.sub(r"sk:[0-9a-f]+", "sk:1", str(event.result[1]))])
         yield replace(event, result=[event.result[0], re.sub(r"ino:[0-9]+", "ino:1", str(event.result[1]))])
         yield replace(event, result=[event.result[0], re.sub(r"UNCONN|ESTAB", "CLOSING", str(event.result[1]))])
+        yield replace(event, result=[event.result[0], re.sub(r"ESTAB ", "LISTEN", str(event.result[1]))])
         if len(event.args) == 2 and isinstance(event.args[1], list):  # one question of many was never asked
             yield replace(event, args=(event.args[0], event.args[1][1:]), result=event.result[1:])
     if isinstance(event.result, list) and event.result and all(isinstance(it, list) for it in event.result):

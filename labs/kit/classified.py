@@ -20,23 +20,23 @@ SERVERS = ("alice", "bob")
 _MAPPINGS, _FILTERINGS = list(Mapping), list(Filtering)  # from the most lenient to the strictest
 
 
-def serve(scene: Scene) -> None:
+def serve(scene: Scene, servers: tuple[str, str] = SERVERS) -> None:
     """The two servers answer STUN, each for the other."""
-    first, second = (scene.endpoint(name, stun.PORT).address for name in SERVERS)
-    scene.act(SERVERS[0], "stun_server.start", first, second)
-    scene.act(SERVERS[1], "stun_server.start", second, first)
+    first, second = (scene.endpoint(name, stun.PORT).address for name in servers)
+    scene.act(servers[0], "stun_server.start", first, second)
+    scene.act(servers[1], "stun_server.start", second, first)
 
 
-def become(scene: Scene, routers: Dictionary[str, str], client: str = "client1") -> None:
+def become(scene: Scene, routers: Dictionary[str, str], client: str = "client1", server: str = SERVERS[0]) -> None:
     """The routers become these behaviours, and a client behind them finds out which; then they forget every mapping."""
     for router, behaviour in routers.items():
         scene.act(router, BECOME, behaviour)
-    ask(scene, tuple(routers), client)
+    ask(scene, tuple(routers), client, server)
 
 
-def ask(scene: Scene, routers: tuple[str, ...], client: str = "client1") -> None:
+def ask(scene: Scene, routers: tuple[str, ...], client: str = "client1", server: str = SERVERS[0]) -> None:
     """A client finds out what is between it and the servers; then the routers forget every mapping."""
-    scene.act(client, ASK, scene.endpoint(SERVERS[0], stun.PORT).address)
+    scene.act(client, ASK, scene.endpoint(server, stun.PORT).address)
     for router in routers:
         scene.act(router, "router.forget")
 

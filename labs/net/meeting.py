@@ -15,6 +15,8 @@
     REFUSED      7   reason 1
     RELAY        8   cookie 16, token 16, data: for the peer of that introduction
     RELAYED      9   token 16, data
+    CHECK       10   token 16, heard 1, issued 8, signature 64: from peer to peer, to see whether it arrives;
+                     heard is 1 when the sender has had one of the receiver's
 
     name       length 1, then 1-32 bytes of a-z, 0-9 and "-"
     endpoint   kind 1 (1 host, 2 reflexive, 3 both), IPv4 address 4, port 2
@@ -56,6 +58,7 @@ class Kind(IntEnum):
     REFUSED = 7
     RELAY = 8
     RELAYED = 9
+    CHECK = 10
 
 
 class Reason(IntEnum):
@@ -100,6 +103,7 @@ class Message:
     token: bytes = b""
     data: bytes = b""
     reason: Reason | None = None
+    heard: bool = False
     signature: bytes = b""
     signed: bytes = b""
 
@@ -212,9 +216,18 @@ def _relay(reader: _Reader, kind: Kind, transaction: bytes, _: bytes) -> Message
     return Message(kind, transaction, cookie, token=reader.take(TOKEN), data=reader.rest())
 
 
+def _check(reader: _Reader, kind: Kind, transaction: bytes, data: bytes) -> Message:
+    token, heard = reader.take(TOKEN), reader.number(1)
+    if heard > 1:
+        raise ValueError(f"heard is 0 or 1, not {heard}")
+    return Message(kind, transaction, token=token, heard=bool(heard), issued=reader.number(8),
+                   signature=reader.take(SIGNATURE), signed=data[:-SIGNATURE])  # fmt: skip
+
+
 _BODIES = {
     Kind.HELLO: _hello, Kind.CHALLENGE: _challenge, Kind.REGISTER: _register, Kind.REGISTERED: _registered,
     Kind.ASK: _ask, Kind.INTRODUCTION: _introduction, Kind.REFUSED: _refused, Kind.RELAY: _relay, Kind.RELAYED: _relay,
+    Kind.CHECK: _check,
 }  # fmt: skip
 
 
@@ -255,6 +268,7 @@ _PACKED: dict[str, Callable[[Message], bytes]] = {
     "endpoints": lambda it: bytes([len(it.candidates)]) + b"".join(map(_packed, it.candidates)),
     "reason": lambda it: bytes([it.reason or 0]),
     "data": lambda it: it.data,
+    "heard": lambda it: bytes([it.heard]),
 }
 _PARTS = {
     Kind.HELLO: ("zeros",),
@@ -266,4 +280,5 @@ _PARTS = {
     Kind.REFUSED: ("reason",),
     Kind.RELAY: ("cookie", "token", "data"),
     Kind.RELAYED: ("token", "data"),
+    Kind.CHECK: ("token", "heard", "issued"),
 }

@@ -1,8 +1,9 @@
 """A rendezvous server without a network: what comes in, from where and when, and what is to be sent to whom.
 
 Peers register a name with their key and the endpoints they know; the server adds the one it saw. Who asks for a peer
-by name is introduced to it, and it to them, at the same moment and with the same token. Names belong to the key that
-registered them until that registration expires. Over UDP nothing is answered with more than was asked, until the
+by name is introduced to it, and it to them, at the same moment and with the same token. A peer registers for UDP and
+for TCP, and is introduced for the one it is asked for over. Names belong to the key that registered them until that
+registration expires. Over UDP nothing is answered with more than was asked, until the
 source has repeated a cookie and so proven that it receives there; over TCP the handshake has proven it.
 """
 
@@ -12,8 +13,9 @@ import hashlib
 import hmac
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from . import meeting
 from .endpoint import Endpoint, Protocol
@@ -28,7 +30,7 @@ class Limits:
     """How much one address, and all of them, may have."""
 
     lifetime: int = 120  # seconds a registration lives at most
-    names_of_address: int = 64
+    names_of_address: int = 1024
     names: int = 100_000
     introductions: int = 100_000  # that can be relayed for
     relayed: int = 1_000_000  # bytes of one introduction
@@ -60,6 +62,7 @@ class _Pair:
 
 
 Sends = list[tuple[Address, bytes]]
+_Entry = tuple[str, Protocol]  # a name, for a transport
 
 
 @dataclass(slots=True)
@@ -69,7 +72,7 @@ class Rendezvous:
     verify: Verify
     limits: Limits = field(default_factory=Limits)
     secret: bytes = field(default_factory=lambda: os.urandom(32))
-    _peers: OrderedDict[str, _Peer] = field(default_factory=OrderedDict)  # the next to expire first, nearly
+    _peers: OrderedDict[_Entry, _Peer] = field(default_factory=OrderedDict)  # the next to expire first, nearly
     _names: dict[str, int] = field(default_factory=dict)  # of an address
     _pairs: OrderedDict[bytes, _Pair] = field(default_factory=OrderedDict)
 
@@ -108,21 +111,23 @@ class Rendezvous:
 
     def _register(self, message: Message, source: Address, now: float) -> Sends:
         (name,) = message.names
-        known = self._registered(name, now)
-        if known and known.key != message.key:
+        entry = (name, source.transport)
+        known = self._registered(entry, now)
+        owners = [it for transport in Protocol if (it := self._registered((name, transport), now))]
+        if any(it.key != message.key for it in owners):
             return self._refuse(message, source, Reason.TAKEN)
         if known and message.issued <= known.issued:
             return self._refuse(message, source, Reason.STALE)
         held = self._names.get(source.endpoint.address, 0)
-        if name not in self._peers and (held >= self.limits.names_of_address or len(self._peers) >= self.limits.names):
+        if entry not in self._peers and (held >= self.limits.names_of_address or len(self._peers) >= self.limits.names):
             return self._refuse(message, source, Reason.LIMIT)
         if not self.verify(message.key, message.signed, message.signature):
             return self._refuse(message, source, Reason.SIGNATURE)
-        if name in self._peers:
-            self._forget(name)
+        if entry in self._peers:
+            self._forget(entry)
         lifetime = min(message.lifetime, self.limits.lifetime)
         candidates = _with_reflexive(message.candidates, source.endpoint)
-        self._peers[name] = _Peer(message.key, candidates, source, message.issued, now + lifetime)
+        self._peers[entry] = _Peer(message.key, candidates, source, message.issued, now + lifetime)
         address = source.endpoint.address
         self._names[address] = self._names.get(address, 0) + 1
         seen = (Candidate(Where.REFLEXIVE, source.endpoint),)
@@ -131,7 +136,7 @@ class Rendezvous:
 
     def _ask(self, message: Message, source: Address, now: float) -> Sends:
         own, wanted = message.names
-        asker, peer = self._registered(own, now), self._registered(wanted, now)
+        asker, peer = (self._registered((name, source.transport), now) for name in message.names)
         if asker is None:
             return self._refuse(message, source, Reason.UNKNOWN)
         if message.issued <= asker.issued:
@@ -151,8 +156,8 @@ class Rendezvous:
             (peer.where, meeting.encode(replace(told, names=(own,), key=asker.key, candidates=asker.candidates))),
         ]
 
-    def _registered(self, name: str, now: float) -> _Peer | None:
-        peer = self._peers.get(name)
+    def _registered(self, entry: _Entry, now: float) -> _Peer | None:
+        peer = self._peers.get(entry)
         return peer if peer and peer.expires > now else None
 
     def _relay(self, message: Message, source: Address, _: float) -> Sends:
@@ -168,16 +173,12 @@ class Rendezvous:
 
     def _expire(self, now: float) -> None:
         """Forget who did not come again: each call looks at the oldest few, so that none takes long."""
-        for name in list(self._oldest(3)):
-            if self._peers[name].expires <= now:
-                self._forget(name)
+        for entry in list(islice(self._peers, 3)):
+            if self._peers[entry].expires <= now:
+                self._forget(entry)
 
-    def _oldest(self, count: int) -> Iterator[str]:
-        for name, _ in zip(self._peers, range(count), strict=False):
-            yield name
-
-    def _forget(self, name: str) -> None:
-        address = self._peers.pop(name).where.endpoint.address
+    def _forget(self, entry: _Entry) -> None:
+        address = self._peers.pop(entry).where.endpoint.address
         self._names[address] -= 1
         if not self._names[address]:
             del self._names[address]

@@ -35,6 +35,8 @@ MESSAGES = st.one_of(
               token=TOKENS),
     st.builds(Message, st.just(Kind.REFUSED), some(8), reason=st.sampled_from(Reason)),
     st.builds(Message, st.just(Kind.RELAY), some(8), COOKIES, token=TOKENS, data=DATA),
+    st.builds(Message, st.just(Kind.CHECK), some(8), token=TOKENS, heard=st.booleans(), issued=ISSUED,
+              signature=SIGNATURES),
     st.builds(Message, st.just(Kind.RELAYED), some(8), token=TOKENS, data=DATA),
 )  # fmt: skip
 
@@ -43,10 +45,10 @@ MESSAGES = st.one_of(
 def test_what_is_written_is_read_back(message):
     read = decode(encode(message))
     assert (read.kind, read.transaction, read.cookie, read.names, read.key, read.issued, read.lifetime,
-            read.candidates, read.token, read.data, read.reason, read.signature) == (
+            read.candidates, read.token, read.data, read.reason, read.heard, read.signature) == (
         message.kind, message.transaction, message.cookie, message.names, message.key, message.issued,
         message.lifetime, message.candidates, message.token, message.data, message.reason,
-        message.signature)  # fmt: skip
+        message.heard, message.signature)  # fmt: skip
     assert not message.signature or read.signed == meeting.to_sign(message) == encode(message)[:-64]
 
 

@@ -188,3 +188,13 @@ def test_expired_registrations_are_forgotten_a_few_at_each_call():
     for _ in range(5):
         world.cookie(ALICE)
     assert len(world.server) == 0
+
+
+def test_a_peer_is_introduced_for_the_transport_it_is_asked_for_over(world):
+    there = Address(TCP, ALICE.endpoint)
+    assert world.register("alice", there).kind is Kind.REGISTERED
+    assert world.ask("alice", "bob", there)[0][1].reason is Reason.UNKNOWN
+    assert world.register("bob", Address(TCP, BOB.endpoint), key="mallory").reason is Reason.TAKEN
+    assert world.register("bob", Address(TCP, BOB.endpoint)).kind is Kind.REGISTERED
+    assert {to.transport for to, _ in world.ask("alice", "bob", there)} == {TCP}
+    assert {to.transport for to, _ in world.ask("alice", "bob", ALICE)} == {UDP}

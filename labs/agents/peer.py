@@ -1,0 +1,146 @@
+"""One peer: its key, what it says to the rendezvous, and the checks by which it knows the other.
+
+Who is to be met is known by key: a check that the peer did not sign is nobody's. Every wait is bounded.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..net import meeting
+from ..net.endpoint import Endpoint
+from ..net.meeting import Candidate, Kind, Message, Where
+from .keys import Key, verify
+
+ANSWER, TRIES = 0.3, 3  # seconds for an answer of the server, and how often it is asked
+INTRODUCED = 3.0  # seconds to be introduced
+PACE = 0.01  # seconds between two tries
+LINGER = 0.03  # seconds that a side answers after it is done
+
+
+@dataclass(slots=True)
+class Plan:
+    """Who meets whom, where and how; as it comes from the lab."""
+
+    name: str
+    wanted: str
+    server: Endpoint
+    port: int
+    asks: bool  # this side asks, the other waits to be introduced
+    delay: float = 0.0  # seconds to let the other one be first
+    patience: float = 0.25  # seconds of checks
+    hosts: tuple[Endpoint, ...] = ()  # its own endpoints that it tells
+
+    @classmethod
+    def read(cls, said: dict[str, Any]) -> Plan:
+        """From JSON."""
+        hosts = tuple(map(Endpoint.parse, said.pop("hosts", ())))
+        return cls(**said | {"server": Endpoint.parse(said["server"]), "hosts": hosts})
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of it: `direct` (and with whom), or why not."""
+
+    outcome: str = "no answer"
+    why: str = ""
+    seen: str = ""  # where the server saw this side
+    peer: str = ""
+    sent: int = 0
+    heard: int = 0
+    seconds: float = 0.0
+    local: str = ""
+    tried: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class RefusedError(Exception):
+    """The server said no, or nothing."""
+
+
+class Side:
+    """One peer: its key, its socket to the server, and what it must say."""
+
+    def __init__(self, plan: Plan, send: Callable[[bytes], None], receive: Callable[[float], bytes | None]) -> None:
+        self.plan, self.key = plan, Key(plan.name)
+        self._send, self._receive = send, receive
+        self._issued = time.time_ns() // 1000
+        self.seen: Endpoint | None = None
+
+    def meet(self) -> Message:
+        """Register and be introduced; RefusedError when that does not come about."""
+        cookie = self._ask(Message(Kind.HELLO, os.urandom(8)), Kind.CHALLENGE).cookie
+        mine = tuple(Candidate(Where.HOST, it) for it in self.plan.hosts)
+        record = Message(
+            Kind.REGISTER, os.urandom(8), cookie, (self.plan.name,), self.key.public, self._next(), 60, mine
+        )
+        self.seen = self._ask(self._signed(record), Kind.REGISTERED).candidates[0].endpoint
+        if not self.plan.asks:
+            return self._introduced()
+        deadline = time.monotonic() + INTRODUCED
+        while True:  # the other one may not have registered yet
+            wish = Message(Kind.ASK, os.urandom(8), cookie, (self.plan.name, self.plan.wanted), issued=self._next())
+            try:
+                return self._ask(self._signed(wish), Kind.INTRODUCTION)
+            except RefusedError as refused:
+                if "UNKNOWN" not in str(refused) or time.monotonic() > deadline:
+                    raise
+                select.select([], [], [], PACE)
+
+    def check(self, token: bytes, heard: bool) -> bytes:
+        """A signed check."""
+        return meeting.encode(self._signed(Message(Kind.CHECK, os.urandom(8), token=token, heard=heard,
+                                                   issued=self._next())))  # fmt: skip
+
+    def _next(self) -> int:
+        self._issued += 1
+        return self._issued
+
+    def _signed(self, message: Message) -> Message:
+        return replace(message, signature=self.key.sign(meeting.to_sign(message)))
+
+    def _ask(self, message: Message, kind: Kind) -> Message:
+        for _ in range(TRIES):
+            self._send(meeting.encode(message))
+            deadline = time.monotonic() + ANSWER
+            while answer := self._read(deadline):
+                if answer.transaction == message.transaction and answer.kind is Kind.REFUSED:
+                    raise RefusedError(
+                        f"the server refused {message.kind.name}: {answer.reason and answer.reason.name}"
+                    )
+                if answer.transaction == message.transaction and answer.kind is kind:
+                    return answer
+        raise RefusedError(f"the server did not answer {message.kind.name}")
+
+    def _introduced(self) -> Message:
+        deadline = time.monotonic() + INTRODUCED
+        while answer := self._read(deadline):
+            if answer.kind is Kind.INTRODUCTION and answer.names == (self.plan.wanted,):
+                return answer
+        raise RefusedError(f"nobody introduced {self.plan.wanted}")
+
+    def _read(self, deadline: float) -> Message | None:
+        while (left := deadline - time.monotonic()) > 0 and (data := self._receive(left)) is not None:
+            try:
+                return meeting.decode(data)
+            except ValueError:
+                continue
+        return None
+
+
+def valid(data: bytes, peer: Message) -> Message | None:
+    """A check of this introduction, signed by the peer; None for anything else."""
+    try:
+        check = meeting.decode(data)
+    except ValueError:
+        return None
+    good = check.kind is Kind.CHECK and check.token == peer.token and verify(peer.key, check.signed, check.signature)
+    return check if good else None

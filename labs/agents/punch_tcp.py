@@ -1,0 +1,184 @@
+"""Meeting over TCP: call and listen on one port at once, keep the first connection on which both prove who they are.
+
+Where both SYNs cross there is no server: each end's connect() succeeds (RFC 5382 REQ-2). Where one arrives before the
+other has left, the listener takes it. A router that answers an uninvited SYN with a RST ends a call; it is made again.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from ..net import meeting
+from ..net.endpoint import Endpoint
+from ..net.meeting import Message
+from .peer import ANSWER, LINGER, PACE, TRIES, Plan, RefusedError, Report, Side, valid
+
+
+def meet(said: dict[str, Any]) -> dict[str, Any]:
+    """Meet over TCP: one port for the connection to the server, for calls to the peer and for calls from it."""
+    plan, report = Plan.read(said), Report()
+    with _shared(plan.port) as control, _shared(plan.port) as listener:
+        listener.listen(8)
+        control.settimeout(ANSWER * TRIES)
+        try:
+            control.connect((plan.server.address, plan.server.port))
+            frames = _frames(control)
+            side = Side(plan, control.sendall, lambda patience: _next_frame(control, frames, patience))
+            peer = side.meet()
+        except (OSError, RefusedError) as refused:
+            report.why = str(refused)
+            return report.as_dict()
+        report.seen = str(side.seen)
+        _calls(side, listener, peer, report)
+    return report.as_dict()
+
+
+def _shared(port: int) -> socket.socket:
+    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        opened.setsockopt(socket.SOL_SOCKET, option, 1)
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # no TIME_WAIT
+    opened.bind(("0.0.0.0", port))
+    return opened
+
+
+def _frames(stream: socket.socket) -> Iterator[bytes]:
+    """The messages of a stream, until it ends."""
+    begun = bytearray()
+    while piece := stream.recv(65536):
+        begun += piece
+        while (length := meeting.length(bytes(begun[:16]))) and len(begun) >= length:
+            yield bytes(begun[:length])
+            del begun[:length]
+
+
+def _next_frame(stream: socket.socket, frames: Iterator[bytes], patience: float) -> bytes | None:
+    stream.settimeout(max(patience, 0.001))
+    try:
+        return next(frames, None)
+    except TimeoutError:
+        return None
+
+
+AGAIN = 0.05  # seconds until a call is made anew
+
+
+class _Switchboard:
+    """The calls that are being made, and the connections that stand and have not shown yet who is there."""
+
+    def __init__(self, side: Side, listener: socket.socket, peer: Message) -> None:
+        self.side, self.listener, self.peer = side, listener, peer
+        self.calls: dict[socket.socket, tuple[Endpoint, float]] = {}  # whom, since when
+        self.talks: dict[socket.socket, bytearray] = {}
+        listener.setblocking(False)
+
+    def dial(self, target: Endpoint) -> int:
+        """Call, unless that is going on; returns how many calls were made.
+
+        One that has got no answer for a while is made anew: the kernel would repeat a lost SYN after a second only.
+        """
+        now = time.monotonic()
+        for call, (whom, since) in list(self.calls.items()):
+            if whom == target and now - since < AGAIN:
+                return 0
+            if whom == target:
+                del self.calls[call]
+                call.close()
+        if (made := _call(self.side.plan.port, target)) is None:
+            return 0
+        self.calls[made] = (target, now)
+        return 1
+
+    def turn(self) -> socket.socket | None:
+        """Whatever happened, for a moment at most; the connection whose other end proved to be the peer."""
+        readable, writable, _ = select.select([self.listener, *self.talks], [*self.calls], [], PACE)
+        for call in writable:
+            del self.calls[call]
+            if call.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                call.close()
+            else:
+                self._greet(call)
+        for ready in readable:
+            if ready is not self.listener and self._proven(ready):
+                return ready
+            if ready is self.listener and (accepted := _accepted(ready)) is not None:
+                self._greet(accepted)
+        return None
+
+    def _greet(self, stream: socket.socket) -> None:
+        """Say who one is."""
+        try:
+            stream.setblocking(False)
+            stream.send(self.side.check(self.peer.token, True))
+            self.talks[stream] = bytearray()
+        except OSError:
+            stream.close()
+
+    def _proven(self, stream: socket.socket) -> bool:
+        """Has the other end of this connection said who it is, and is it the peer?"""
+        piece = b""
+        try:
+            piece = stream.recv(65536)
+            self.talks[stream] += piece
+            begun = bytes(self.talks[stream])
+            length = meeting.length(begun[:16])
+            if length and len(begun) >= length and valid(begun[:length], self.peer):
+                return True
+        except (OSError, ValueError):
+            piece = b""
+        if not piece:
+            del self.talks[stream]
+            stream.close()
+        return False
+
+    def close(self) -> None:
+        """End every call and connection."""
+        for opened in (*self.calls, *self.talks):
+            opened.close()
+
+
+def _calls(side: Side, listener: socket.socket, peer: Message, report: Report) -> None:
+    """Call every endpoint of the peer, again where a call is refused, and listen, until one connection is proven."""
+    start = time.monotonic() + side.plan.delay
+    targets = [it.endpoint for it in peer.candidates]
+    report.tried = list(map(str, targets))
+    board, due = _Switchboard(side, listener, peer), start
+    try:
+        while (now := time.monotonic()) < start + side.plan.patience:
+            if now >= due:
+                report.sent += sum(map(board.dial, targets))
+                due = now + PACE
+            if stream := board.turn():
+                report.outcome, report.heard, report.seconds = "direct", 1, round(time.monotonic() - start, 4)
+                report.local, report.peer = str(Endpoint(*stream.getsockname())), str(Endpoint(*stream.getpeername()))
+                select.select([], [], [], LINGER)
+                return
+    finally:
+        board.close()
+    report.why = "no connection came about"
+
+
+def _call(port: int, target: Endpoint) -> socket.socket | None:
+    """A call that goes on by itself; None where the kernel has one of the same tuple already."""
+    call = _shared(port)
+    call.setblocking(False)
+    try:
+        call.connect((target.address, target.port))
+    except BlockingIOError:
+        return call
+    except OSError:
+        call.close()
+        return None
+    return call
+
+
+def _accepted(listener: socket.socket) -> socket.socket | None:
+    try:
+        return listener.accept()[0]
+    except OSError:
+        return None

@@ -1,0 +1,56 @@
+"""Two hosts meet through a rendezvous server, over UDP or TCP, each in a process of its own so that both do it at once.
+
+By hand, in alice and then in bob, with the server running:
+python3 -m labs.agents.puncher udp alice bob 198.18.0.10:4747 40000 asks
+python3 -m labs.agents.puncher udp bob alice 198.18.0.10:4747 40000
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+from typing import Any
+
+from . import punch_tcp, punch_udp
+
+_MEET = {"udp": punch_udp.meet, "tcp": punch_tcp.meet}
+_children: dict[int, int] = {}  # the pipe of each
+
+
+def start(transport: str, said: dict[str, Any]) -> int:
+    """Meet in a forked process; returns its pid, `report` waits for what came of it."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(ours)
+        told = _MEET[transport](said)
+        os.write(theirs, json.dumps(told).encode())
+        os._exit(0)
+    os.close(theirs)
+    _children[child] = ours
+    return child
+
+
+def report(child: int) -> dict[str, Any]:
+    """What came of a meeting; TimeoutError when it does not end."""
+    pipe = _children.pop(child)
+    if not select.select([pipe], [], [], 10.0)[0]:
+        os.kill(child, 9)
+        raise TimeoutError("the puncher did not end")
+    said = b""
+    while piece := os.read(pipe, 65536):
+        said += piece
+    os.close(pipe)
+    os.waitpid(child, 0)
+    told: dict[str, Any] = json.loads(said)
+    return told
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 6:
+        raise SystemExit("usage: puncher udp|tcp NAME WANTED SERVER:PORT PORT [asks]")
+    transport, name, wanted, server, port, *more = sys.argv[1:]
+    plan = {"name": name, "wanted": wanted, "server": server, "port": int(port), "asks": bool(more)}
+    print(json.dumps(_MEET[transport](plan), indent=1))

@@ -317,17 +317,20 @@ def verdicts(_: Context, run: list[str], json: bool = False, out: str = "results
 
 
 @task(help={"json": _JSON, "runs": "how often each thing is measured", "labs": "measure every lab once instead",
-            "routers": "measure what gets through the routers instead"})  # fmt: skip
+            "routers": "measure what gets through the routers instead",
+            "rendezvous": "measure what the rendezvous server can take instead"})  # fmt: skip
 @command
-def bench(_: Context, json: bool = False, runs: int = 5, labs: bool = False, routers: bool = False) -> None:
+def bench(_: Context, json: bool = False, runs: int = 5, labs: bool = False, routers: bool = False,
+          rendezvous: bool = False) -> None:  # fmt: skip
     """Measure `invoke lab nat` against the floor: the same containers and networks, and nothing else."""
     from labs.stage import bench as measuring
     from labs.stage.narrator import Narrator
 
     tell = Narrator(quiet=json)
-    if labs or routers:
+    if labs or routers or rendezvous:
         with tell.working("measuring"):
-            said, numbers = measuring.labs(tell) if labs else measuring.routers(runs, tell)
+            said, numbers = (measuring.labs(tell) if labs else measuring.routers(runs, tell) if routers
+                             else measuring.rendezvous(tell))  # fmt: skip
         tell.say(said)
         if json:
             as_json(numbers)
@@ -391,6 +394,56 @@ def audit(_: Context, nat: str = "", image: str = "", json: bool = False, junit:
     if junit:
         write("JUnit file", lambda file: findings.write_junit(found, file), junit)
     return findings.exit_code(found)
+
+
+_PROTO = "udp, tcp, or both"
+_PAIR = "a behaviour, to play one pair only"
+
+
+@task(help={"proto": _PROTO, "a": _PAIR, "b": _PAIR, "repeat": "how often", "json": _JSON, "junit": _JUNIT,
+            "page": "also write the grid to this file, as HTML"})  # fmt: skip
+@command
+def matrix(_: Context, proto: str = "both", a: str = "", b: str = "", repeat: int = 1, json: bool = False,
+           junit: str = "", page: str = "") -> int:  # fmt: skip
+    """Who meets whom through a rendezvous server: every pair of behaviours, compared with theory."""
+    from labs.kit import grid
+    from labs.kit.errors import UsageError
+    from labs.net.endpoint import Protocol
+    from labs.net.presets import text
+    from labs.stage import engine, images
+    from labs.stage import matrix as pairs
+    from labs.stage.narrator import Narrator
+    from labs.stage.session import behaviour_called
+
+    tell = Narrator(quiet=json)
+    writable(junit)
+    writable(page)
+    protocols = [it for it in (Protocol.UDP, Protocol.TCP) if proto in ("both", it.value)]
+    if not protocols or bool(a) != bool(b):
+        raise UsageError(f"--proto {proto} --a {a or '?'} --b {b or '?'} was understood only in part",
+                         "Wanted was --proto udp, tcp or both, and --a with --b or neither.")  # fmt: skip
+    pair = (text(behaviour_called(a)), text(behaviour_called(b))) if a else None
+    connected = engine.connect()
+    cells = []
+    with tell.working("bringing two homes up"), pairs.Matrix(connected, images.ensure(connected, tell)) as homes:
+        for _number in range(repeat):
+            for protocol in protocols:
+                some = list(homes.play([protocol], pair, tell))
+                cells += some
+                tell.grid(some)
+                tell.say(f"{protocol.value}: {grid.summary(some)}\n")
+    for cell in cells:
+        if cell.surprises:
+            tell.announce(f"{cell}: {' / '.join(cell.said)}; theory: {cell.predicted.why}")
+            again = f"invoke matrix --proto {cell.protocol.value} --a '{cell.a}' --b '{cell.b}'"
+            tell.announce(f"  {again}")
+    if json:
+        as_json([it.as_dict() for it in cells])
+    if junit:
+        write("JUnit file", lambda file: grid.write_junit(cells, file), junit)
+    if page:
+        write("page", lambda file: grid.write_page(cells, file), page)
+    return int(any(it.surprises for it in cells))
 
 
 @task(name="list", help={"json": _JSON})

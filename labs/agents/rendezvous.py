@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from ..net import meeting
 from ..net.endpoint import Endpoint, Protocol
-from ..net.rendezvous import Address, Rendezvous
+from ..net.rendezvous import Address, Limits, Rendezvous
 from . import keys
 
 PORT = 4747
@@ -25,8 +25,8 @@ _children: list[int] = []
 class Server:
     """Sockets around a Rendezvous."""
 
-    def __init__(self, own: str, port: int = PORT) -> None:
-        self.state = Rendezvous(keys.verify)
+    def __init__(self, own: str, port: int = PORT, limits: Limits | None = None) -> None:
+        self.state = Rendezvous(keys.verify, limits or Limits())
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.udp.bind((own, port))
@@ -88,9 +88,9 @@ class Server:
                     self.streams[to.endpoint][0].send(told)
 
 
-def start(own: str, port: int = PORT) -> int:
+def start(own: str, port: int = PORT, names_of_address: int = Limits().names_of_address) -> int:
     """Serve in a forked process; returns its pid."""
-    server = Server(own, port)
+    server = Server(own, port, Limits(names_of_address=names_of_address))
     child = os.fork()
     if child == 0:
         server.serve()
@@ -99,6 +99,12 @@ def start(own: str, port: int = PORT) -> int:
     server.selector.close()
     _children.append(child)
     return child
+
+
+def memory() -> int:
+    """Bytes the server has in memory."""
+    with open(f"/proc/{_children[-1]}/statm") as sizes:
+        return int(sizes.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def stop() -> None:

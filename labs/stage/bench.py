@@ -208,6 +208,48 @@ def labs(tell: Progress) -> tuple[str, dict[str, Figure]]:
     ]), figures  # fmt: skip
 
 
+CROWD, INTRODUCTIONS = 10_000, 3_000
+HONEST, ABUSE_RATE, ABUSE_SECONDS = 50, 2_000, 3.0
+
+
+def rendezvous(tell: Progress) -> tuple[str, dict[str, Figure]]:
+    """What the rendezvous server can take: registrations, memory, introductions, and honest peers among others."""
+    engine = connect()
+    stage = Stage(engine, "homes", new_run(), "none", images.ensure(engine, tell), taps=False)
+    try:
+        stage.build()
+        stage.attach()
+        stage.start()
+        scene = LiveScene(stage.topology, stage.nodes(), lambda _: None)
+        for router in ("router_a", "router_b"):
+            scene.act(router, "router.become", "none")
+        server = scene.endpoint("server", 4747)
+        scene.act("server", "rendezvous.start", server.address, server.port, 2 * CROWD)
+        before = cast("int", scene.act("server", "rendezvous.memory"))
+        figures: Figure = {}
+        tell.note("a crowd registers")
+        rates = [cast("float", scene.act("alice", "meet_load.crowd", str(server), f"crowd-{part}", CROWD // 5))
+                 for part in range(5)]  # fmt: skip
+        figures["registrations a second"] = statistics.median(rates)
+        figures["bytes a peer"] = (cast("int", scene.act("server", "rendezvous.memory")) - before) / CROWD
+        tell.note("introductions")
+        figures["introductions a second"] = cast(
+            "float", scene.act("alice", "meet_load.introductions", str(server), INTRODUCTIONS)
+        )
+        for kind in ("malformed", "truncated", "replayed", "forged", "hellos"):
+            tell.note(f"honest peers among {kind}")
+            scene.act("bob", "meet_load.misbehave", str(server), kind, ABUSE_SECONDS, ABUSE_RATE)
+            done = cast("int", scene.act("alice", "meet_load.honest", str(server), f"honest-{kind}", HONEST))
+            figures[f"honest among {kind}"] = done / HONEST
+    finally:
+        stage.remove()
+    lines = [f"the rendezvous server, on one core, {CROWD} peers registered"]
+    lines += [f"  {name:<28} {value:10.2f}" for name, value in figures.items()]
+    lines += ["  (wanted: 1000 introductions a second, every honest peer served)",
+              "signatures dominate: one to verify for each registration and each question"]  # fmt: skip
+    return "\n".join(lines), {"rendezvous": figures}
+
+
 LOADED = ("none", "masquerade", "eim/apdf", "apdm/eif")
 LOAD_PORT, LOAD_SECONDS = 8000, 1.0
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.status import Status
 
-from ..kit import catalog, page
+from ..kit import catalog, grid, page
 from ..kit.court import Judgement
 from ..kit.findings import Finding
+from ..kit.grid import Cell
 from ..kit.lab import Lab, Step
 from ..kit.report import Report
 from ..kit.topology import Topology
@@ -94,6 +95,10 @@ class Narrator:
     def findings(self, found: tuple[Finding, ...]) -> None:
         """What an audit found."""
         self._out.print(page.findings(found))
+
+    def grid(self, cells: Sequence[Cell]) -> None:
+        """Who met whom."""
+        self._out.print(grid.table(cells))
 
     def everything(self, lab: Lab, report: Report) -> None:
         """What a live run told bit by bit, at once."""

@@ -1,0 +1,84 @@
+"""Who meets whom: every pair of behaviours, on the same two routers re-configured in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+from ..kit.grid import Cell
+from ..net.endpoint import Endpoint, Protocol
+from ..net.presets import NINE
+from ..net.punching import Order
+from .engine import Engine
+from .progress import Progress
+from .scene import LiveScene
+from .stage import Stage, new_run
+
+BEHAVIOURS = (*(f"{pair} ports=random:7" for pair in NINE), "masquerade", "masquerade-random", "none")
+FIRST_PORT, PORTS = 20000, 10000
+HEAD_START = 0.03  # seconds that whoever begins has: enough to be turned down, were it so
+_MEETING = 4747
+_PEERS = {"alice": "bob", "bob": "alice"}
+
+
+class Matrix:
+    """The two homes, brought up once."""
+
+    def __init__(self, engine: Engine, image: str) -> None:
+        self._stage = Stage(engine, "homes", new_run(), "home", image, taps=False)
+        self._numbers = 0
+        self._now: dict[str, str] = {}
+
+    def __enter__(self) -> Matrix:
+        try:
+            self._stage.build()
+            self._stage.attach()
+            self._stage.start()
+            self._scene = LiveScene(self._stage.topology, self._stage.nodes(), lambda _: None)
+            self._server = self._scene.endpoint("server", _MEETING)
+            self._scene.act("server", "rendezvous.start", self._server.address)
+        except BaseException:
+            self._stage.remove()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stage.remove()
+
+    def play(self, protocols: Sequence[Protocol], only: tuple[str, str] | None, tell: Progress) -> Iterator[Cell]:
+        """Every pair or only one, over each transport, in each order; the three of one pair at the same time."""
+        pairs = [only] if only else [(a, b) for a in BEHAVIOURS for b in BEHAVIOURS]
+        for a, b in pairs:
+            for protocol in protocols:
+                tell.note(f"{a} and {b}, {protocol.value}")
+                yield from self._pair(a, b, protocol)
+
+    def _pair(self, a: str, b: str, protocol: Protocol) -> Iterator[Cell]:
+        self._become("router_a", a)
+        self._become("router_b", b)
+        begun = [(order, self._begin(protocol, order)) for order in Order]
+        for order, children in begun:
+            told = {peer: cast("dict[str, Any]", self._scene.act(peer, "puncher.report", child))
+                    for peer, child in children.items()}  # fmt: skip
+            said = tuple(f"{it['outcome']} {it['peer'] or it['why']}" for it in told.values())
+            met = all(it["outcome"] == "direct" for it in told.values())
+            seconds = max(float(it["seconds"]) for it in told.values())
+            yield Cell(a, b, protocol, order, met, cast("tuple[str, str]", said), seconds)
+
+    def _become(self, router: str, behaviour: str) -> None:
+        if self._now.get(router) != behaviour:
+            self._scene.act(router, "router.become", behaviour)
+            self._now[router] = behaviour
+
+    def _begin(self, protocol: Protocol, order: Order) -> dict[str, object]:
+        """Both sides of one meeting begin, on a port nobody has used in this run for a while."""
+        number = self._numbers = self._numbers + 1
+        port = FIRST_PORT + number % PORTS
+        late = {Order.A: "bob", Order.B: "alice"}.get(order)
+        children = {}
+        for peer in ("bob", "alice"):
+            plan = {"name": f"{peer}-{number}", "wanted": f"{_PEERS[peer]}-{number}", "server": str(self._server),
+                    "port": port, "asks": peer == "alice", "delay": HEAD_START if peer == late else 0.0,
+                    "hosts": [str(Endpoint(self._scene.endpoint(peer, port).address, port))]}  # fmt: skip
+            children[peer] = self._scene.act(peer, "puncher.start", protocol.value, plan)
+        return {peer: children[peer] for peer in _PEERS}

@@ -420,8 +420,8 @@ def matrix(_: Context, proto: str = "both", a: str = "", b: str = "", repeat: in
     writable(page)
     protocols = [it for it in (Protocol.UDP, Protocol.TCP) if proto in ("both", it.value)]
     if not protocols or bool(a) != bool(b):
-        raise UsageError(f"--proto {proto} --a {a or '?'} --b {b or '?'} was understood only in part",
-                         "Wanted was --proto udp, tcp or both, and --a with --b or neither.")  # fmt: skip
+        raise UsageError(f"--proto {proto} -a {a or '?'} -b {b or '?'} was understood only in part",
+                         "Wanted was --proto udp, tcp or both, and -a with -b or neither.")  # fmt: skip
     pair = (text(behaviour_called(a)), text(behaviour_called(b))) if a else None
     connected = engine.connect()
     cells = []
@@ -435,7 +435,7 @@ def matrix(_: Context, proto: str = "both", a: str = "", b: str = "", repeat: in
     for cell in cells:
         if cell.surprises:
             tell.announce(f"{cell}: {' / '.join(cell.said)}; theory: {cell.predicted.why}")
-            again = f"invoke matrix --proto {cell.protocol.value} --a '{cell.a}' --b '{cell.b}'"
+            again = f"invoke matrix --proto {cell.protocol.value} -a '{cell.a}' -b '{cell.b}'"
             tell.announce(f"  {again}")
     if json:
         as_json([it.as_dict() for it in cells])

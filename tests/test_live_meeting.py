@@ -78,7 +78,7 @@ def test_honest_peers_are_served_among_those_who_misbehave(homes, kind):
 
 def test_the_matrix_is_a_command(engine, tmp_path):
     before = traces(engine)
-    done = run_invoke("matrix", "--a", "home", "--b", "eim/apdf", "--proto", "tcp", "--json",
+    done = run_invoke("matrix", "-a", "home", "-b", "eim/apdf", "--proto", "tcp", "--json",
                       "--page", str(tmp_path / "page.html"), "--junit", str(tmp_path / "junit.xml"))  # fmt: skip
     assert done.returncode == 0, done.stderr
     cells = json.loads(done.stdout)
@@ -88,6 +88,6 @@ def test_the_matrix_is_a_command(engine, tmp_path):
     assert traces(engine) == before
 
 
-@pytest.mark.parametrize("words", [("--proto", "sctp"), ("--a", "home"), ("--a", "home", "--b", "eim/x")])
+@pytest.mark.parametrize("words", [("--proto", "sctp"), ("-a", "home"), ("-a", "home", "-b", "eim/x")])
 def test_half_a_question_is_refused(words):
     assert run_invoke("matrix", *words).returncode == 2

@@ -26,15 +26,18 @@ _INSTANCE = "which lab, where several are up"
 
 _KEEP = "leave the lab up afterwards; `invoke down` ends it"
 _OUT = "where run directories go"
+_SIDE = "punch: the behaviour of this side's router"
 _PREDICT = "be asked first what you think of each saying, and see your score"
 _FULL = "ask everything (bind: the whole table instead of a sample; timewait: wait the minute out)"
 
 
 @task(help={"name": "see `invoke catalog`", "nat": _NAT, "json": _JSON, "junit": _JUNIT, "out": _OUT, "keep": _KEEP,
-            "full": _FULL, "predict": _PREDICT})  # fmt: skip
+            "full": _FULL, "predict": _PREDICT, "a": _SIDE, "b": _SIDE, "proto": "punch: udp or tcp",
+            "order": "punch: who begins, both, a or b"})  # fmt: skip
 @command
 def lab(_: Context, name: str, nat: str = "", json: bool = False, junit: str = "", out: str = "results",
-        keep: bool = False, full: bool = False, predict: bool = False) -> int:  # fmt: skip
+        keep: bool = False, full: bool = False, predict: bool = False, a: str = "", b: str = "", proto: str = "",
+        order: str = "") -> int:  # fmt: skip
     """Run a lab: bring it up, play its steps, capture the packets, judge its claims, take it down."""
     from labs.kit import quiz, report, rundir
     from labs.kit.errors import UsageError
@@ -45,7 +48,8 @@ def lab(_: Context, name: str, nat: str = "", json: bool = False, junit: str = "
     writable(junit)
     if json and predict:
         raise UsageError("--predict asks a person and --json tells a program: choose one of them")
-    ready = session.begin(name, nat, tell)
+    chosen = {word: value for word, value in (("a", a), ("b", b), ("proto", proto), ("order", order)) if value}
+    ready = session.begin(name, nat, tell, options=chosen)
     tell.lesson(ready.lab)
     with tell.working("bringing the lab up"):
         audience = run.Audience(lambda topology: tell.picture(topology, ready.nat), tell.step, tell.note)

@@ -88,6 +88,34 @@ def test_the_matrix_is_a_command(engine, tmp_path):
     assert traces(engine) == before
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("-a", "eim/apdf", "-b", "apdm/apdf"), ("-a", "adm/eif", "-b", "eim/apdf", "--proto", "tcp", "--order", "both"),
+     ("-a", "masquerade", "-b", "none", "--order", "b"), ("-a", "rst", "-b", "home", "--proto", "tcp")],
+    ids=" ".join,
+)  # fmt: skip
+def test_any_two_routers_can_be_tried(words, tmp_path):
+    done = run_invoke("lab", "punch", *words, "--out", str(tmp_path))
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("punch", "-a", "eim/x"), "filtering=x is not possible"),
+        (("punch", "--proto", "sctp"), "--proto sctp is not possible; wanted was udp or tcp"),
+        (("punch", "--order", "c"), "--order c is not possible; wanted was both, a or b"),
+        (("udp", "--order", "a"), "the lab udp has nothing to choose called order"),
+    ],
+)
+def test_a_choice_that_is_none_is_refused(engine, words, says):
+    before = traces(engine)
+    done = run_invoke("lab", *words)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert traces(engine) == before
+
+
 @pytest.mark.parametrize("words", [("--proto", "sctp"), ("-a", "home"), ("-a", "home", "-b", "eim/x")])
 def test_half_a_question_is_refused(words):
     assert run_invoke("matrix", *words).returncode == 2

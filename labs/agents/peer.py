@@ -73,6 +73,7 @@ class Side:
         self.plan, self.key = plan, Key(plan.name)
         self._send, self._receive = send, receive
         self._issued = time.time_ns() // 1000
+        self._checks = 0
         self.seen: Endpoint | None = None
 
     def meet(self) -> Message:
@@ -96,9 +97,10 @@ class Side:
                 select.select([], [], [], PACE)
 
     def check(self, token: bytes, heard: bool) -> bytes:
-        """A signed check."""
-        return meeting.encode(self._signed(Message(Kind.CHECK, os.urandom(8), token=token, heard=heard,
-                                                   issued=self._next())))  # fmt: skip
+        """A signed check; its transaction says whose it is and which, so that it can be followed on the wire."""
+        self._checks += 1
+        which = f"{self.plan.name[:5]:<5}{self._checks % 1000:03d}".encode()
+        return meeting.encode(self._signed(Message(Kind.CHECK, which, token=token, heard=heard, issued=self._next())))
 
     def _next(self) -> int:
         self._issued += 1

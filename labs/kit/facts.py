@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from ..net.behaviour import NatBehaviour
 from ..net.endpoint import FourTuple, Protocol
@@ -28,6 +29,11 @@ class Facts:
     events: tuple[Event, ...]
     conntrack: tuple[Entry, ...] | None
     meta: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """What a person chose for this run, or what is chosen otherwise."""
+        return cast("Mapping[str, str]", self.meta.get("options") or {})
 
     def at(self, tap: str) -> Capture:
         """What the tap called `tap` recorded; EvidenceError when there is none."""

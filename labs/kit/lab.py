@@ -34,7 +34,9 @@ class Lab:
     """A lesson under its name; `compose` is the topology it runs on (a file of `compose/` without `.yml`).
 
     `nats` are the behaviours its router is given, the everyday one first; `any_nat`: it can be given any other as well.
-    Without a router nothing is translated. `guard` is asked before each claim: its EvidenceError leaves it undecided.
+    Without a router nothing is translated. `options` are what else a person may choose, with what is chosen otherwise;
+    `accepts` raises ValueError for a choice that is none. `guard` is asked before each claim: its EvidenceError leaves
+    it undecided.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Lab:
     nats: tuple[str, ...] = ("none",)
     any_nat: bool = False
     guard: Callable[[Facts], None] = lambda _: None
+    options: dict[str, str] = field(default_factory=dict)
+    accepts: Callable[[dict[str, str]], None] = lambda _: None
     steps: list[Step] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from typing import Protocol as Interface
 
@@ -65,6 +66,7 @@ class Socket(Interface):
 class Scene(Interface):
     """The hosts of a running lab."""
 
+    options: Mapping[str, str]  # what a person chose for this run
     full: bool  # was the whole of something asked for, where everyday runs take a sample?
 
     def socket(self, host: str, protocol: Protocol, name: str, family: str = "") -> Socket:

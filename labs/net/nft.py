@@ -36,7 +36,7 @@ _FIREWALL = """
   chain input {{
     type filter hook input priority filter; policy accept;
     ct state established,related accept
-    iifname "{outside}" meta l4proto {{ tcp, udp }} counter drop
+    iifname "{outside}" meta l4proto {{ tcp, udp }} counter drop comment "filtered"
   }}"""
 
 

@@ -76,6 +76,12 @@ def predict(a: NatBehaviour, b: NatBehaviour, protocol: Protocol, order: Order =
     return next((it for it in tries if it.meets), Prediction(False, "; ".join(it.why for it in tries)))
 
 
+def comes_in_at_once(caller: NatBehaviour, callee: NatBehaviour) -> bool:
+    """Does the caller's first packet come in where the server saw the callee, who has not sent to the caller yet?"""
+    one, other = _Side("A", caller, "198.51.100.1"), _Side("B", callee, "203.0.113.1")
+    return other.admits(one.source(other.seen), ())
+
+
 def _one_way(caller: _Side, callee: _Side, protocol: Protocol, first: bool) -> Prediction:
     """Does the caller's packet reach the callee, and the callee's answer the caller?"""
     source, to, back = caller.source(callee.seen), callee.seen, caller.seen

@@ -138,7 +138,7 @@ def _play(
     for tap in taps:
         tap.ready()
     clock.lap("ready")
-    scene = LiveScene(topology, nodes, recording.event, full, audience.note)
+    scene = LiveScene(topology, nodes, recording.event, full, audience.note, session.options)
     if session.box:
         foreign.move_in(stage, scene, session.box)
     ended = _steps(lab, scene, audience)
@@ -149,6 +149,7 @@ def _play(
     with ThreadPoolExecutor(len(taps) + 1) as hands:  # while tcpdump ends, the routers are asked
         counts = hands.map(lambda tap: tap.stop(stage.engine), taps)
         meta = _witnesses(stage, routers, before) | {"nat": presets.text(session.nat), "full": full, "ended": ended}
+        meta["options"] = session.options
         meta["box"] = session.box.image if session.box else ""
         meta["taps"] = dict(zip((tap.name for tap in taps), counts, strict=True))
     for name, log in [(n.host, n.log) for n in nodes.values()] + [(f"{t.name}-tap", t.log) for t in taps]:

@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..kit.errors import DriveError
@@ -68,8 +68,10 @@ class LiveScene:
         record: Callable[[Event], None],
         full: bool = False,
         note: Callable[[str], None] = lambda _: None,
+        options: Mapping[str, str] | None = None,
     ) -> None:
         self.full = full
+        self.options = options or {}
         self.note = note
         self._topology = topology
         self._nodes = nodes

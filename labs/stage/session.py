@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ..kit import catalog
 from ..kit.errors import UsageError
@@ -26,15 +27,19 @@ class Session:
     engine: Engine
     image: str
     box: foreign.Box | None = None
+    options: dict[str, str] = field(default_factory=dict)
 
 
-def begin(name: str, nat: str, narrator: Narrator, box: foreign.Box | None = None) -> Session:
+def begin(
+    name: str, nat: str, narrator: Narrator, box: foreign.Box | None = None, options: Mapping[str, str] | None = None
+) -> Session:
     """UsageError for an unknown lab, NAT or image, before anything is touched; SetupError if the engine will not do."""
     lab = catalog.find(name)
     chosen = behaviour_called("none" if box else nat or lab.nats[0])
     wanted = presets.text(chosen)
     if wanted not in lab.nats and not lab.any_nat:
         raise UsageError(f"the lab {name} has no router to be {wanted}; it runs with: {', '.join(lab.nats)}")
+    chosen_options = _options(lab, options or {})
     engine = connect()
     if box:
         foreign.check(engine, box)
@@ -42,7 +47,19 @@ def begin(name: str, nat: str, narrator: Narrator, box: foreign.Box | None = Non
         narrator.announce(f"removed what the dead run {dead.run} had left behind")
     with narrator.working("looking at the image"):
         image = images.ensure(engine, narrator)
-    return Session(lab, chosen, engine, image, box)
+    return Session(lab, chosen, engine, image, box, chosen_options)
+
+
+def _options(lab: Lab, chosen: Mapping[str, str]) -> dict[str, str]:
+    """What was chosen over what the lab has otherwise; UsageError for what it does not know."""
+    if strange := [name for name in chosen if name not in lab.options]:
+        raise UsageError(f"the lab {lab.name} has nothing to choose called {', '.join(strange)}")
+    options = lab.options | dict(chosen)
+    try:
+        lab.accepts(options)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return options
 
 
 def behaviour_called(name: str) -> NatBehaviour:

@@ -1,0 +1,173 @@
+"""Two routers, one try to meet.
+
+Alice and Bob are introduced, and each sends to where the server saw the other. What a router does with the first packet
+that comes from there, and where its own host's packets come from, decides whether they hear each other. Choose the
+routers with -a and -b, the transport with --proto, who begins with --order: each packet is followed from router to
+router, and of what does not arrive the router that dropped it has kept count.
+
+    alice -- home_a -- router_a --+
+                                  +-- core -- wan -- server, witness
+    bob ---- home_b -- router_b --+
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from .kit import classified, fences
+from .kit.claim import Check
+from .kit.errors import EvidenceError, NotAsked
+from .kit.facts import Facts
+from .kit.lab import Fence, Lab
+from .kit.packet import Packet
+from .kit.scene import Scene
+from .net.behaviour import NatBehaviour
+from .net.endpoint import Protocol
+from .net.event import Event
+from .net.presets import parse
+from .net.punching import Order, comes_in_at_once, predict
+
+PEERS = {"alice": "bob", "bob": "alice"}
+SIDE = {"alice": "a", "bob": "b"}
+MEETING, PORT = 4747, 40000
+HEAD_START = 0.03  # seconds
+RULES = ("nft", "list", "table", "ip", "fourtuple")
+LAST = {"alice": "the end of alice", "bob": "the end of bob"}
+FENCES = tuple(Fence(LAST[peer], (f"home-{side}", f"out-{side}", "wan")) for peer, side in SIDE.items())
+_COUNTED = re.compile(r'counter packets (\d+) .*comment "(filtered|clash)"')
+
+
+def accepts(options: dict[str, str]) -> None:
+    """ValueError for a behaviour, transport or order there is not."""
+    for side in ("a", "b"):
+        parse(options[side])
+    if options["proto"] not in ("udp", "tcp"):
+        raise ValueError(f"--proto {options['proto']} is not possible; wanted was udp or tcp")
+    if options["order"] not in [it.value for it in Order]:
+        raise ValueError(f"--order {options['order']} is not possible; wanted was both, a or b")
+
+
+lab = Lab("punch", "Two routers, one try to meet", "homes", nats=("home",), guard=classified.check, fences=FENCES,
+          options={"a": "home", "b": "home", "proto": "udp", "order": "a"}, accepts=accepts)  # fmt: skip
+
+
+@lab.step
+def become_what_was_chosen(scene: Scene) -> None:
+    """The routers become what was chosen; alice and bob find out that they have."""
+    classified.serve(scene, ("server", "witness"))
+    for peer, side in SIDE.items():
+        classified.become(scene, {f"router_{side}": scene.options[side]}, peer, "server")
+
+
+@lab.step
+def try_to_meet(scene: Scene) -> None:
+    """Both register and are introduced; then they send to each other, in the order that was chosen. The routers are
+    asked what they have counted."""
+    where = scene.endpoint("server", MEETING)
+    scene.act("server", "rendezvous.start", where.address)
+    late = {"a": "bob", "b": "alice"}.get(scene.options["order"])
+    children = {}
+    for peer, other in PEERS.items():
+        plan = {"name": peer, "wanted": other, "server": str(where), "port": PORT, "asks": peer == "alice",
+                "delay": HEAD_START if peer == late else 0.0}  # fmt: skip
+        children[peer] = scene.act(peer, "puncher.start", scene.options["proto"], plan)
+    for peer, child in children.items():
+        scene.act(peer, "puncher.report", child)
+    for side in SIDE.values():
+        scene.run(f"router_{side}", *RULES)
+    fences.end(scene, "alice", "server", "wan", LAST["alice"])
+    fences.end(scene, "bob", "witness", "wan", LAST["bob"])
+
+
+def routers(facts: Facts) -> dict[str, NatBehaviour]:
+    """What each peer is behind."""
+    return {peer: parse(facts.options[side]) for peer, side in SIDE.items()}
+
+
+def reports(facts: Facts) -> dict[str, Event]:
+    """What each peer's puncher said."""
+    found = {it.host: it for it in facts.acts("puncher.report")}
+    if set(found) != set(PEERS):
+        raise EvidenceError("the meeting was not reported by both")
+    return found
+
+
+def tries(facts: Facts, tap: str, peer: str) -> list[Packet]:
+    """A peer's checks or first segments to the other one, as a tap saw them before the end."""
+    other = PEERS[peer]
+    fence = LAST[peer if tap.endswith(SIDE[peer]) else other]
+    inside, outside = ({facts.topology.host(it).address(), _outside(facts, it)} for it in (peer, other))
+    wanted = Protocol(facts.options["proto"])
+    return [it for it in facts.at(tap).before(fence) if it.protocol is wanted and it.flow.source.address in inside
+            and it.flow.destination.address in outside
+            and (it.flags == "S" if wanted is Protocol.TCP else (it.mark or "").startswith("check"))]  # fmt: skip
+
+
+def _outside(facts: Facts, peer: str) -> str:
+    """The address a peer is known by outside: its router's, or its own."""
+    side = SIDE[peer]
+    if not parse(facts.options[side]).translates:
+        return facts.topology.host(peer).address()
+    return facts.topology.host(f"router_{side}").address(f"net_{side}")
+
+
+def _identity(packet: Packet) -> object:
+    """What a router leaves as it is, by which a packet is known again."""
+    return packet.sequence if packet.protocol is Protocol.TCP else packet.mark
+
+
+def _first(facts: Facts, peer: str) -> bool:
+    """At the other's router: did this peer's first try come before the other's own left?"""
+    tap = f"out-{SIDE[PEERS[peer]]}"
+    came, left = tries(facts, tap, peer), tries(facts, tap, PEERS[peer])
+    return bool(came) and (not left or came[0].number < left[0].number)
+
+
+@lab.claim
+def they_meet_as_theory_says(facts: Facts) -> Iterator[Check]:
+    """Both hear each other exactly where theory says so for these two routers."""
+    nats, protocol, told = routers(facts), Protocol(facts.options["proto"]), reports(facts)
+    theory = predict(nats["alice"], nats["bob"], protocol, Order(facts.options["order"]))
+    want = theory.meets
+    if want is None:  # it depends on whose call was there before the other's own: the routers saw which
+        first = "alice" if predict(nats["alice"], nats["bob"], protocol, Order.A).meets else "bob"
+        want = _first(facts, first)
+    for peer, event in told.items():
+        yield Check(f"{peer} meets {PEERS[peer]} ({theory.why})", want, event.result["outcome"] == "direct", (event,))
+
+
+@lab.claim
+def the_first_try_meets_the_filter(facts: Facts) -> Iterator[Check]:
+    """The first packet of whoever begins comes in exactly where the other's router lets in somebody its host has not
+    written to."""
+    nats = routers(facts)
+    began = [peer for peer in PEERS if _first(facts, peer)]
+    if not began:
+        raise NotAsked("at both routers the other's first packet came after the own host's")
+    for peer in began:
+        side = SIDE[PEERS[peer]]
+        sent = tries(facts, f"out-{side}", peer)[0]
+        came = [it for it in tries(facts, f"home-{side}", peer) if _identity(it) == _identity(sent)]
+        told = reports(facts)[PEERS[peer]]
+        yield Check(f"where the first of {peer} goes", told.result["seen"], str(sent.flow.destination), (sent, told))
+        fence = facts.at(f"home-{side}").only(LAST[PEERS[peer]])
+        want = comes_in_at_once(nats[peer], nats[PEERS[peer]])
+        yield Check(f"the first of {peer} comes in", want, bool(came), (sent, *came, fence))
+
+
+@lab.claim
+def what_does_not_arrive_was_counted(facts: Facts) -> Iterator[Check]:
+    """Where a packet reaches a router and not the home behind it, the rule that drops what nobody asked for has
+    counted; and nowhere else."""
+    listed = {it.host: it for it in facts.events if it.call == "run" and it.args == RULES}
+    for peer, other in PEERS.items():
+        side = SIDE[other]
+        event = listed.get(f"router_{side}")
+        if event is None:
+            raise EvidenceError(f"the rules of router_{side} were not read")
+        there, here = tries(facts, f"out-{side}", peer), {_identity(it) for it in tries(facts, f"home-{side}", peer)}
+        lost = [it for it in there if _identity(it) not in here]
+        counted = sum(int(number) for number, _ in _COUNTED.findall(str(event.result[1])))
+        yield Check(f"router_{side} has counted what it dropped", bool(lost), counted > 0,
+                    (event, *(lost or there)[:1]))  # fmt: skip

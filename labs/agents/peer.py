@@ -35,12 +35,15 @@ class Plan:
     delay: float = 0.0  # seconds to let the other one be first
     patience: float = 0.25  # seconds of checks
     hosts: tuple[Endpoint, ...] = ()  # its own endpoints that it tells
+    observers: tuple[Endpoint, ...] = ()  # STUN servers, to guess from which port the next packet will come
+    window: int = 0  # how many guesses it tells
+    relay: bool = False  # talk through the server where nothing else works
 
     @classmethod
     def read(cls, said: dict[str, Any]) -> Plan:
         """From JSON."""
-        hosts = tuple(map(Endpoint.parse, said.pop("hosts", ())))
-        return cls(**said | {"server": Endpoint.parse(said["server"]), "hosts": hosts})
+        lists = {name: tuple(map(Endpoint.parse, said.pop(name, ()))) for name in ("hosts", "observers")}
+        return cls(**said | lists | {"server": Endpoint.parse(said["server"])})
 
 
 @dataclass(slots=True)
@@ -75,11 +78,13 @@ class Side:
         self._issued = time.time_ns() // 1000
         self._checks = 0
         self.seen: Endpoint | None = None
+        self.cookie = b""
+        self.guesses: tuple[Endpoint, ...] = ()  # where it will be seen next, as far as that can be known
 
     def meet(self) -> Message:
         """Register and be introduced; RefusedError when that does not come about."""
-        cookie = self._ask(Message(Kind.HELLO, os.urandom(8)), Kind.CHALLENGE).cookie
-        mine = tuple(Candidate(Where.HOST, it) for it in self.plan.hosts)
+        cookie = self.cookie = self._ask(Message(Kind.HELLO, os.urandom(8)), Kind.CHALLENGE).cookie
+        mine = tuple(Candidate(Where.HOST, it) for it in (*self.plan.hosts, *self.guesses))
         record = Message(
             Kind.REGISTER, os.urandom(8), cookie, (self.plan.name,), self.key.public, self._next(), 60, mine
         )
@@ -101,6 +106,11 @@ class Side:
         self._checks += 1
         which = f"{self.plan.name[:5]:<5}{self._checks % 1000:03d}".encode()
         return meeting.encode(self._signed(Message(Kind.CHECK, which, token=token, heard=heard, issued=self._next())))
+
+    def relayed(self, token: bytes, heard: bool) -> bytes:
+        """A check that goes by the server."""
+        data = self.check(token, heard)
+        return meeting.encode(Message(Kind.RELAY, os.urandom(8), self.cookie, token=token, data=data))
 
     def _next(self) -> int:
         self._issued += 1

@@ -10,8 +10,10 @@ e(Y). Then Y's answer goes to that source, and X's router has just sent from the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 from .behaviour import FilterScope, NatBehaviour
 from .endpoint import Endpoint, Protocol
@@ -35,6 +37,18 @@ class Prediction:
 
 _SERVER = Endpoint("192.0.2.1", 1)
 _SEEN, _OTHER, _THIRD = 1000, 2000, 3000  # ports: what the server saw, and the next ones where the mapping depends
+
+
+def guess_ports(seen: Sequence[int], window: int) -> list[int]:
+    """The ports a router gives out next, from those it gave in turn, where they followed one another at one distance.
+
+    Nothing where they did not, or did not move. At least three are needed to tell a rule from an accident.
+    """
+    steps = {later - earlier for earlier, later in pairwise(seen)}
+    if len(seen) < 3 or len(steps) != 1 or steps == {0}:
+        return []
+    (step,) = steps
+    return [port for port in (seen[-1] + step * number for number in range(1, window + 1)) if 0 < port < 65536]
 
 
 class _Side:

@@ -4,7 +4,7 @@ import pytest
 
 from labs.net.endpoint import Protocol
 from labs.net.presets import NINE, parse
-from labs.net.punching import Order, predict
+from labs.net.punching import Order, guess_ports, predict
 
 NAMES = (*NINE, "masquerade", "masquerade-random")
 UDP_ENDPOINT = """
@@ -114,3 +114,18 @@ def test_without_any_router_everybody_meets_who_filters_no_port():
 )  # fmt: skip
 def test_it_says_which_rule_decided(a, b, protocol, order, says):
     assert predict(parse(a), parse(b), protocol, order).why.startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("seen", "guessed"),
+    [
+        ([1024, 1025, 1026], [1027, 1028, 1029]),
+        ([5000, 4998, 4996], [4994, 4992, 4990]),
+        ([65533, 65534, 65535], []),
+        ([40000, 40000, 40000], []),
+        ([1024, 1025, 1027], []),
+        ([1024, 1025], []),
+    ],
+)
+def test_a_port_is_guessed_where_they_follow_a_rule(seen, guessed):
+    assert guess_ports(seen, 3) == guessed

@@ -24,7 +24,7 @@ def refused(done, *words):
 def test_a_recording_is_judged_without_an_engine(recording):
     done = run_invoke("judge", str(RECORDINGS / recording), **NOWHERE)
     assert done.returncode == 0, done.stderr
-    lab = catalog.find(recording.partition("-")[0])
+    lab = catalog.find(json.loads((RECORDINGS / recording / "meta.json").read_text())["lab"])
     assert f"{len(lab.claims)} claims: {len(lab.claims)} hold" in done.stdout
     assert lab.title in done.stdout
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..net import meeting, stun
 from ..net.endpoint import Endpoint
-from ..net.meeting import Kind, Message
+from ..net.meeting import Kind, Message, Where
 from ..net.punching import guess_ports
 from .peer import ANSWER, LINGER, PACE, Plan, RefusedError, Report, Side, valid
 
@@ -92,8 +92,9 @@ def _relay(side: Side, sock: socket.socket, peer: Message, report: Report) -> No
 
 def _checks(side: Side, sock: socket.socket, peer: Message, report: Report) -> None:
     """Rounds of checks to every endpoint of the peer that is known, and answers to where it is heard from."""
-    targets = [it.endpoint for it in peer.candidates]
-    report.tried = list(map(str, targets))
+    report.tried = [str(it.endpoint) for it in peer.candidates]
+    near = [it.endpoint for it in peer.candidates if it.where is Where.HOST]  # preferred (RFC 8445, 5.1.2)
+    targets = [*near, *(it.endpoint for it in peer.candidates if it.endpoint not in near)]
     heard, done_at = False, 0.0
     began = time.monotonic()
     start, end = began + side.plan.delay, began + side.plan.delay + side.plan.patience
@@ -118,6 +119,8 @@ def _checks(side: Side, sock: socket.socket, peer: Message, report: Report) -> N
         if check.heard and not done_at:
             done_at, report.outcome, report.peer = time.monotonic(), "direct", str(where)
             report.seconds = round(done_at - start, 4)
+        elif check.heard and where in near:
+            report.peer = str(where)
         if time.monotonic() >= start and (first or not check.heard or not done_at):
             report.sent += _send(sock, side.check(peer.token, True), where)
     if not done_at:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from pathlib import Path
+from types import ModuleType
 
 from .errors import UsageError
 from .lab import Lab
@@ -14,19 +15,29 @@ _MACHINERY = {"agents", "kit", "net", "stage"}
 
 
 def names() -> tuple[str, ...]:
-    """The names of all labs, sorted."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(_HOME)]) if module.name not in _MACHINERY))
+    """The names of all labs, sorted; where a module has `_`, its lab has `-`."""
+    return tuple(
+        sorted(
+            module.name.replace("_", "-")
+            for module in pkgutil.iter_modules([str(_HOME)])
+            if module.name not in _MACHINERY
+        )
+    )
 
 
 def find(name: str) -> Lab:
     """The lab called `name`; UsageError lists the ones there are."""
     if name not in names():
         raise UsageError(f"there is no lab called {name!r}; there are: {', '.join(names())}", "See `invoke catalog`.")
-    lab = importlib.import_module(f"{__package__.rpartition('.')[0]}.{name}").lab
+    lab = _module(name).lab
     assert isinstance(lab, Lab)
     return lab
 
 
 def lesson(name: str) -> str:
     """What the lab's module says of itself."""
-    return (importlib.import_module(f"{__package__.rpartition('.')[0]}.{name}").__doc__ or "").strip()
+    return (_module(name).__doc__ or "").strip()
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"{__package__.rpartition('.')[0]}.{name.replace('-', '_')}")

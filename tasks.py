@@ -405,19 +405,21 @@ _PAIR = "a behaviour, to play one pair only"
 
 
 @task(help={"proto": _PROTO, "a": _PAIR, "b": _PAIR, "repeat": "how often", "json": _JSON, "junit": _JUNIT,
-            "page": "also write the grid to this file, as HTML"})  # fmt: skip
+            "page": "also write the grid to this file, as HTML", "out": _OUT})  # fmt: skip
 @command
 def matrix(_: Context, proto: str = "both", a: str = "", b: str = "", repeat: int = 1, json: bool = False,
-           junit: str = "", page: str = "") -> int:  # fmt: skip
-    """Who meets whom through a rendezvous server: every pair of behaviours, compared with theory."""
+           junit: str = "", page: str = "", out: str = "results") -> int:  # fmt: skip
+    """Who meets whom through a rendezvous server: every pair of behaviours, compared with theory.
+
+    What came otherwise is played again as a lab of its own, which keeps every packet.
+    """
     from labs.kit import grid
     from labs.kit.errors import UsageError
     from labs.net.endpoint import Protocol
     from labs.net.presets import text
-    from labs.stage import engine, images
+    from labs.stage import engine, images, run, session
     from labs.stage import matrix as pairs
     from labs.stage.narrator import Narrator
-    from labs.stage.session import behaviour_called
 
     tell = Narrator(quiet=json)
     writable(junit)
@@ -426,7 +428,7 @@ def matrix(_: Context, proto: str = "both", a: str = "", b: str = "", repeat: in
     if not protocols or bool(a) != bool(b):
         raise UsageError(f"--proto {proto} -a {a or '?'} -b {b or '?'} was understood only in part",
                          "Wanted was --proto udp, tcp or both, and -a with -b or neither.")  # fmt: skip
-    pair = (text(behaviour_called(a)), text(behaviour_called(b))) if a else None
+    pair = (text(session.behaviour_called(a)), text(session.behaviour_called(b))) if a else None
     connected = engine.connect()
     cells = []
     with tell.working("bringing two homes up"), pairs.Matrix(connected, images.ensure(connected, tell)) as homes:
@@ -439,8 +441,12 @@ def matrix(_: Context, proto: str = "both", a: str = "", b: str = "", repeat: in
     for cell in cells:
         if cell.surprises:
             tell.announce(f"{cell}: {' / '.join(cell.said)}; theory: {cell.predicted.why}")
-            again = f"invoke matrix --proto {cell.protocol.value} -a '{cell.a}' -b '{cell.b}'"
-            tell.announce(f"  {again}")
+            chosen = {"a": cell.a, "b": cell.b, "proto": cell.protocol.value, "order": cell.order.value}
+            with tell.working("playing it again, with every packet"):
+                again = run.run(session.begin("punch", "", tell, options=chosen), Path(out), run.Audience())
+                again.removal()
+            words = f"-a '{cell.a}' -b '{cell.b}' --proto {cell.protocol.value} --order {cell.order.value}"
+            tell.announce(f"  invoke lab punch {words}\n  {again.path}")
     if json:
         as_json([it.as_dict() for it in cells])
     if junit:

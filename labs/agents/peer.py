@@ -37,6 +37,10 @@ class Plan:
     hosts: tuple[Endpoint, ...] = ()  # its own endpoints that it tells
     observers: tuple[Endpoint, ...] = ()  # STUN servers, to guess from which port the next packet will come
     window: int = 0  # how many guesses it tells
+    sockets: int = 0  # more sockets that write to the peer, where the own ports cannot be known
+    probes: int = 0  # ports of the peer that are tried at random
+    low: int = 1024  # from this one
+    high: int = 65535  # to that
     relay: bool = False  # talk through the server where nothing else works
 
     @classmethod
@@ -51,6 +55,7 @@ class Report:
     """What came of it: `direct` (and with whom), or why not."""
 
     outcome: str = "no answer"
+    way: str = ""  # by which kind of endpoint: told, reflexive, peer-reflexive, birthday, relay
     why: str = ""
     seen: str = ""  # where the server saw this side
     peer: str = ""

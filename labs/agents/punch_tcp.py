@@ -155,6 +155,8 @@ def _calls(side: Side, listener: socket.socket, peer: Message, report: Report) -
                 due = now + PACE
             if stream := board.turn():
                 report.outcome, report.heard, report.seconds = "direct", 1, round(time.monotonic() - start, 4)
+                where, (seen, *told) = Endpoint(*stream.getpeername()), targets
+                report.way = "reflexive" if where == seen else "told" if where in told else "peer-reflexive"
                 report.local, report.peer = str(Endpoint(*stream.getsockname())), str(Endpoint(*stream.getpeername()))
                 select.select([], [], [], LINGER)
                 return

@@ -7,6 +7,7 @@ keeps answering for a moment, so that the peer is done as well.
 
 from __future__ import annotations
 
+import random
 import select
 import socket
 import time
@@ -19,6 +20,7 @@ from ..net.meeting import Kind, Message, Where
 from ..net.punching import guess_ports
 from .peer import ANSWER, LINGER, PACE, Plan, RefusedError, Report, Side, valid
 
+SELDOM = 5  # rounds between two salvos of probes
 RELAYING = 1.0  # seconds to try it through the server
 
 
@@ -44,7 +46,7 @@ def meet(said: dict[str, Any]) -> dict[str, Any]:
             report.why = str(refused)
             return report.as_dict()
         report.seen = str(side.seen)
-        _checks(side, sock, peer, report)
+        _Tries(side, sock, peer, report).run()
         if plan.relay and report.outcome != "direct":
             _relay(side, sock, peer, report)
         return report.as_dict()
@@ -86,45 +88,91 @@ def _relay(side: Side, sock: socket.socket, peer: Message, report: Report) -> No
                 report.heard, heard = report.heard + 1, True
             if check and check.heard and report.outcome != "relayed":
                 report.outcome, report.why, report.peer = "relayed", "", str(side.plan.server)
+                report.way = "relay"
                 report.seconds = round(time.monotonic() - began, 4)
                 began = time.monotonic() - RELAYING + LINGER  # the other side may not know yet
 
 
-def _checks(side: Side, sock: socket.socket, peer: Message, report: Report) -> None:
-    """Rounds of checks to every endpoint of the peer that is known, and answers to where it is heard from."""
-    report.tried = [str(it.endpoint) for it in peer.candidates]
-    near = [it.endpoint for it in peer.candidates if it.where is Where.HOST]  # preferred (RFC 8445, 5.1.2)
-    targets = [*near, *(it.endpoint for it in peer.candidates if it.endpoint not in near)]
-    heard, done_at = False, 0.0
-    began = time.monotonic()
-    start, end = began + side.plan.delay, began + side.plan.delay + side.plan.patience
-    following = start
-    while (now := time.monotonic()) < (done_at + LINGER if done_at else end):
-        if now >= following and not done_at:
-            for target in targets:
-                report.sent += _send(sock, side.check(peer.token, heard), target)
-            following = now + PACE
-        until = (done_at + LINGER if done_at else following) - time.monotonic()
-        if not select.select([sock], [], [], max(0.0, until))[0]:
-            continue
-        data, source = sock.recvfrom(meeting.LONGEST + 1)
-        check = valid(data, peer)
-        if check is None or now < start - side.plan.delay:
-            continue
-        report.heard += 1
-        where = Endpoint(*source[:2])
-        first, heard = not heard, True
-        if where not in targets:
-            targets.insert(0, where)  # peer-reflexive (RFC 8445 section 7.3.1.3)
-        if check.heard and not done_at:
-            done_at, report.outcome, report.peer = time.monotonic(), "direct", str(where)
-            report.seconds = round(done_at - start, 4)
-        elif check.heard and where in near:
-            report.peer = str(where)
-        if time.monotonic() >= start and (first or not check.heard or not done_at):
-            report.sent += _send(sock, side.check(peer.token, True), where)
-    if not done_at:
-        report.why = "the peer was heard, and did not hear" if heard else "nothing of the peer was heard"
+class _Tries:
+    """Rounds of checks to every endpoint of the peer that is known, and answers to where it is heard from.
+
+    Where the peer's ports cannot be known: `more` sockets write to where the server saw the peer, each from a port of
+    its own outside; `probes` are ports of the peer drawn at random. A pair of them that fits is enough (a birthday).
+    """
+
+    def __init__(self, side: Side, sock: socket.socket, peer: Message, report: Report) -> None:
+        self.side, self.sock, self.peer, self.report = side, sock, peer, report
+        report.tried = [str(it.endpoint) for it in peer.candidates]
+        self.seen = peer.candidates[0].endpoint  # where the server saw it
+        self.near = [it.endpoint for it in peer.candidates if it.where is Where.HOST]  # preferred (RFC 8445, 5.1.2)
+        self.targets = [*self.near, *(it.endpoint for it in peer.candidates if it.endpoint not in self.near)]
+        self.more = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(side.plan.sockets)]
+        self.probes = self._draw()
+        self.heard, self.done_at = False, 0.0
+
+    def _draw(self) -> list[Endpoint]:
+        plan = self.side.plan
+        ports = random.Random(plan.port).sample(range(plan.low, plan.high + 1), plan.probes)  # noqa: S311 -- repeatable
+        return [Endpoint(self.seen.address, it) for it in ports]
+
+    def run(self) -> None:
+        """Until it is done, and a moment more, or the patience ends."""
+        plan = self.side.plan
+        start = following = time.monotonic() + plan.delay
+        rounds = 0
+        while (now := time.monotonic()) < (self.done_at + LINGER if self.done_at else start + plan.patience):
+            if now >= following:
+                self._round(rounds)
+                rounds, following = rounds + 1, now + PACE
+            until = min(following, self.done_at + LINGER if self.done_at else following) - time.monotonic()
+            for ready in select.select([self.sock, *self.more], [], [], max(0.0, until))[0]:
+                self._hear(ready, start)
+        for opened in self.more:
+            opened.close()
+        if not self.done_at:
+            self.report.why = "the peer was heard, and did not hear" if self.heard else "nothing of the peer was heard"
+
+    def _round(self, number: int) -> None:
+        """Try everything; who has been heard already only tries whether there is a nearer way."""
+        if self.done_at:
+            for target in self.near if self.report.way != "told" else ():
+                self._say(self.sock, target)
+            return
+        for target in self.targets:
+            self._say(self.sock, target)
+        for opened in self.more:
+            self._say(opened, self.seen)
+        for probe in self.probes if number % SELDOM == 0 else ():
+            self._say(self.sock, probe)
+
+    def _hear(self, ready: socket.socket, start: float) -> None:
+        try:
+            data, source = ready.recvfrom(meeting.LONGEST + 1)
+        except OSError:  # an ICMP error about a check
+            return
+        if (check := valid(data, self.peer)) is None:
+            return
+        now, where = time.monotonic(), Endpoint(*source[:2])
+        self.report.heard += 1
+        first, self.heard = not self.heard, True
+        if where not in self.targets and ready is self.sock:
+            self.targets.insert(0, where)  # peer-reflexive (RFC 8445 section 7.3.1.3)
+        if check.heard and not self.done_at:
+            self.done_at, self.report.outcome, self.report.way = now, "direct", self._way(ready, where)
+            self.report.peer, self.report.seconds = str(where), round(now - start, 4)
+        elif check.heard and where in self.near:
+            self.report.peer, self.report.way = str(where), self._way(ready, where)
+        if now >= start and (first or not check.heard or not self.done_at):
+            self._say(ready, where)
+
+    def _way(self, ready: socket.socket, where: Endpoint) -> str:
+        """By which kind of endpoint the peer was met."""
+        if ready is not self.sock or where in self.probes:
+            return "birthday"
+        return "told" if where in self.near else "reflexive" if where == self.seen else "peer-reflexive"
+
+    def _say(self, sock: socket.socket, where: Endpoint) -> None:
+        self.report.sent += _send(sock, self.side.check(self.peer.token, self.heard), where)
 
 
 def _send(sock: socket.socket, data: bytes, where: Endpoint) -> int:

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .kit import classified, conntrack, fences, icmp
+from .kit import classified, conntrack, homes, icmp
 from .kit.claim import Check
 from .kit.errors import EvidenceError
 from .kit.facts import Facts
-from .kit.lab import Fence, Lab
+from .kit.homes import FENCES, LAST, SIDE
+from .kit.lab import Lab
 from .kit.packet import marked
 from .kit.scene import Scene
 from .net.behaviour import Unsolicited
@@ -30,10 +31,7 @@ UDP = Protocol.UDP
 BARE, FIREWALL = "bare", "masquerade"
 ROUTERS = (BARE, FIREWALL)
 ROUNDS, FIRST_PORT, WORDS = 4, 40000, 8001
-SIDE = {"alice": "a", "bob": "b"}
 TABLE = ("conntrack", "-L", "-p", "udp")
-LAST = {"alice": "the end of alice", "bob": "the end of bob"}
-FENCES = tuple(Fence(LAST[peer], (f"home-{side}", f"out-{side}", "wan")) for peer, side in SIDE.items())
 lab = Lab("bare", "The missing rule that kills hole punching", "homes", nats=("home",), guard=classified.check,
           fences=FENCES)  # fmt: skip
 
@@ -67,8 +65,7 @@ def try_to_meet(scene: Scene) -> None:
             for peer in SIDE:
                 scene[says(router, number, peer)].drain()
                 scene[says(router, number, peer)].close()
-    fences.end(scene, "alice", "server", "wan", LAST["alice"])
-    fences.end(scene, "bob", "witness", "wan", LAST["bob"])
+    homes.end(scene)
 
 
 def guarded(router: str) -> bool:

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .kit import classified, fences
+from .kit import classified, homes
 from .kit.claim import Check
 from .kit.errors import EvidenceError
 from .kit.facts import Facts
-from .kit.lab import Fence, Lab
+from .kit.homes import FENCES, PEERS
+from .kit.lab import Lab
 from .kit.packet import Packet
 from .kit.scene import Scene
+from .net import meeting
 from .net.endpoint import Protocol
 from .net.event import Event
 from .net.presets import parse
@@ -29,11 +31,7 @@ from .net.punching import predict
 EASY, HARD = "home", "apdm/apdf ports=random:7:50000-50099"
 LOW, HIGH = 50000, 50099
 SOCKETS, PROBES = 25, 60  # that none fits happens in fewer than one of 10^10 runs
-MEETING, PLAIN, PORT = 4747, 40000, 40001
-PEERS = {"alice": "bob", "bob": "alice"}
-SIDE = {"alice": "a", "bob": "b"}
-LAST = {"alice": "the end of alice", "bob": "the end of bob"}
-FENCES = tuple(Fence(LAST[peer], (f"home-{side}", f"out-{side}", "wan")) for peer, side in SIDE.items())
+PLAIN, PORT = 40000, 40001
 lab = Lab("birthday", "A birthday: two guesses that fit", "homes", nats=(EASY,), guard=classified.check, fences=FENCES)
 
 
@@ -42,7 +40,7 @@ def try_without_and_with(scene: Scene) -> None:
     """alice is behind a home router, bob's draws from a hundred ports. They try to meet where the server saw them; then
     bob opens 25 sockets more, and alice tries 60 of the hundred ports."""
     classified.serve(scene, ("server", "witness"))
-    where = scene.endpoint("server", MEETING)
+    where = scene.endpoint("server", meeting.PORT)
     scene.act("server", "rendezvous.start", where.address)
     for number in (PLAIN, PORT):
         classified.become(scene, {"router_a": EASY}, "alice", "server")
@@ -55,8 +53,7 @@ def try_without_and_with(scene: Scene) -> None:
             children[peer] = scene.act(peer, "puncher.start", "udp", plan | (luck if number == PORT else {}))
         for peer, child in children.items():
             scene.act(peer, "puncher.report", child)
-    fences.end(scene, "alice", "server", "wan", LAST["alice"])
-    fences.end(scene, "bob", "witness", "wan", LAST["bob"])
+    homes.end(scene)
 
 
 def reports(facts: Facts, number: int) -> dict[str, Event]:

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .kit import classified, fences
+from .kit import classified, homes
 from .kit.claim import Check
 from .kit.errors import EvidenceError
 from .kit.facts import Facts
-from .kit.lab import Fence, Lab
+from .kit.homes import FENCES, PEERS, SIDE
+from .kit.lab import Lab
 from .kit.scene import Scene
-from .net import stun
+from .net import meeting, stun
 from .net.behaviour import PortAssignment
 from .net.endpoint import Endpoint, Protocol
 from .net.event import Event
@@ -33,11 +34,7 @@ SEQUENTIAL, RANDOM = "apdm/apdf ports=sequential", "apdm/apdf ports=random:7"
 ROUTERS = (SEQUENTIAL, RANDOM)
 PLAIN, GUESS, RELAY = "by what the server saw", "by guessing", "through the server"
 WAYS: dict[str, dict[str, object]] = {PLAIN: {}, GUESS: {"window": 5}, RELAY: {"relay": True}}
-PEERS = {"alice": "bob", "bob": "alice"}
-SIDE = {"alice": "a", "bob": "b"}
-MEETING, FIRST_PORT = 4747, 40000
-LAST = {"alice": "the end of alice", "bob": "the end of bob"}
-FENCES = tuple(Fence(LAST[peer], (f"home-{side}", f"out-{side}", "wan")) for peer, side in SIDE.items())
+FIRST_PORT = 40000
 lab = Lab("predict", "Guessing the next port", "homes", nats=(EASY,), guard=classified.check, fences=FENCES)
 
 
@@ -51,7 +48,7 @@ def try_each_way(scene: Scene) -> None:
     random. With either they try to meet by what the server saw, by guessing, and through the server."""
     classified.serve(scene, ("server", "witness"))
     classified.become(scene, {"router_a": EASY}, "alice", "server")
-    where = scene.endpoint("server", MEETING)
+    where = scene.endpoint("server", meeting.PORT)
     scene.act("server", "rendezvous.start", where.address)
     observers = [scene.endpoint("server", stun.PORT), scene.endpoint("server", stun.PORT + 1),
                  scene.endpoint("witness", stun.PORT)]  # fmt: skip
@@ -67,8 +64,7 @@ def try_each_way(scene: Scene) -> None:
                 children[peer] = scene.act(peer, "puncher.start", "udp", plan)
             for peer, child in children.items():
                 scene.act(peer, "puncher.report", child)
-    fences.end(scene, "alice", "server", "wan", LAST["alice"])
-    fences.end(scene, "bob", "witness", "wan", LAST["bob"])
+    homes.end(scene)
 
 
 def reports(facts: Facts, router: str, way: str) -> dict[str, Event]:
@@ -119,7 +115,7 @@ def the_guess_was_right(facts: Facts) -> Iterator[Check]:
 @lab.claim
 def what_is_left_goes_through_the_server(facts: Facts) -> Iterator[Check]:
     """Through the server both hear each other, whatever their routers do; each hears from the server's endpoint."""
-    server = facts.topology.endpoint("server", MEETING)
+    server = facts.topology.endpoint("server", meeting.PORT)
     yield from _outcomes(facts, RELAY, dict.fromkeys(ROUTERS, "relayed"))
     for router in ROUTERS:
         for peer, event in reports(facts, router, RELAY).items():

@@ -15,26 +15,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .kit import classified, fences
+from .kit import classified, homes
 from .kit.claim import Check
 from .kit.errors import EvidenceError, NotAsked
 from .kit.facts import Facts
-from .kit.lab import Fence, Lab
+from .kit.homes import FENCES, LAST, PEERS, SIDE
+from .kit.lab import Lab
 from .kit.packet import Packet
 from .kit.scene import Scene
+from .net import meeting
 from .net.behaviour import NatBehaviour
 from .net.endpoint import Protocol
 from .net.event import Event
 from .net.presets import parse
 from .net.punching import Order, comes_in_at_once, predict
 
-PEERS = {"alice": "bob", "bob": "alice"}
-SIDE = {"alice": "a", "bob": "b"}
-MEETING, PORT = 4747, 40000
+PORT = 40000
 HEAD_START = 0.03  # seconds
 RULES = ("nft", "list", "table", "ip", "fourtuple")
-LAST = {"alice": "the end of alice", "bob": "the end of bob"}
-FENCES = tuple(Fence(LAST[peer], (f"home-{side}", f"out-{side}", "wan")) for peer, side in SIDE.items())
 _COUNTED = re.compile(r'counter packets (\d+) .*comment "(filtered|clash)"')
 
 
@@ -64,7 +62,7 @@ def become_what_was_chosen(scene: Scene) -> None:
 def try_to_meet(scene: Scene) -> None:
     """Both register and are introduced; then they send to each other, in the order that was chosen. The routers are
     asked what they have counted."""
-    where = scene.endpoint("server", MEETING)
+    where = scene.endpoint("server", meeting.PORT)
     scene.act("server", "rendezvous.start", where.address)
     late = {"a": "bob", "b": "alice"}.get(scene.options["order"])
     children = {}
@@ -76,8 +74,7 @@ def try_to_meet(scene: Scene) -> None:
         scene.act(peer, "puncher.report", child)
     for side in SIDE.values():
         scene.run(f"router_{side}", *RULES)
-    fences.end(scene, "alice", "server", "wan", LAST["alice"])
-    fences.end(scene, "bob", "witness", "wan", LAST["bob"])
+    homes.end(scene)
 
 
 def routers(facts: Facts) -> dict[str, NatBehaviour]:

@@ -15,15 +15,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-from .kit import classified, fences
+from .kit import classified, homes
 from .kit.claim import Check
 from .kit.errors import EvidenceError
 from .kit.facts import Facts
-from .kit.lab import Fence, Lab
+from .kit.homes import FENCES, LAST, PEERS, SIDE
+from .kit.lab import Lab
 from .kit.packet import Packet, marked
 from .kit.ports import OK, outcome
 from .kit.scene import Scene
 from .kit.socket_table import COMMAND, on_port, rows
+from .net import meeting
 from .net.behaviour import Mapping, Unsolicited
 from .net.endpoint import Endpoint, Protocol
 from .net.event import Event
@@ -31,16 +33,12 @@ from .net.presets import parse
 from .net.punching import predict
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
-PEERS = {"alice": "bob", "bob": "alice"}
-SIDE = {"alice": "a", "bob": "b"}
-MEETING, SERVICE, WORDS = 4747, 8000, 8001  # the server's ports: rendezvous, TCP and UDP that say where one comes from
+SERVICE, WORDS = 8000, 8001  # ports of the server that say where one comes from, over TCP and UDP
 OPEN, PLAIN, TALK = 40000, 40010, 40020  # ports of alice and bob
 MET = {UDP: 40030, TCP: 40040}
 HOME = "home"
 AT_ONCE = (HOME, "eim/apdf ports=random:7", "symmetric", "rst")
 CALLS = 40050  # the port of all calls at once
-LAST = {"alice": "the end of alice", "bob": "the end of bob"}
-FENCES = tuple(Fence(LAST[peer], (f"home-{side}", f"out-{side}", "wan")) for peer, side in SIDE.items())
 lab = Lab("rendezvous", "Meeting in the middle", "homes", nats=(HOME,), guard=classified.check, fences=FENCES)
 
 
@@ -97,7 +95,7 @@ def call_through_a_nat(scene: Scene) -> None:
 def be_introduced(scene: Scene) -> None:
     """alice and bob register with the rendezvous server, alice asks for bob, and both try every endpoint they are told:
     over UDP, then over TCP."""
-    where = scene.endpoint("server", MEETING)
+    where = scene.endpoint("server", meeting.PORT)
     scene.act("server", "rendezvous.start", where.address)
     for protocol, port in MET.items():
         children = {}
@@ -147,8 +145,7 @@ def connect_at_once(scene: Scene) -> None:
         for peer in PEERS:
             scene[f"{router}: {peer} calls"].close()
             scene[f"{router}: {peer} is known"].close()
-    fences.end(scene, "alice", "server", "wan", LAST["alice"])
-    fences.end(scene, "bob", "witness", "wan", LAST["bob"])
+    homes.end(scene)
 
 
 def syn(facts: Facts, tap: str, source: Endpoint, destination: Endpoint) -> Packet:
@@ -200,7 +197,7 @@ def reports(facts: Facts, protocol: Protocol) -> dict[str, Event]:
 def the_server_sees_public_endpoints(facts: Facts) -> Iterator[Check]:
     """The server tells each peer an endpoint of its router, which is the source of its packets on the WAN, and not the
     private one it has."""
-    server = facts.topology.endpoint("server", MEETING)
+    server = facts.topology.endpoint("server", meeting.PORT)
     for protocol, port in MET.items():
         for peer, event in reports(facts, protocol).items():
             sent = tuple(it for it in facts.at("wan") if it.protocol is protocol and it.flow.destination == server

@@ -20,6 +20,7 @@ from .kit.facts import Facts
 from .kit.lab import Fence, Lab
 from .kit.packet import Packet
 from .kit.scene import Scene
+from .net import meeting
 from .net.behaviour import Hairpinning
 from .net.event import Event
 from .net.presets import parse
@@ -28,7 +29,7 @@ ROUTERS = ("home", "eim/apdf hairpin=off", "masquerade")
 OWN, SEEN = "with their own endpoints", "with what the server saw only"
 WAYS = (OWN, SEEN)
 PEERS = {"client1": "client2", "client2": "client1"}
-MEETING, FIRST_PORT = 4747, 40000
+FIRST_PORT = 40000
 LAST = "the end"
 lab = Lab("same-lan", "Two hosts behind one router", "nat", nats=("home",), guard=classified.check,
           fences=(Fence(LAST, ("lan", "wan", "alice")),))  # fmt: skip
@@ -43,7 +44,7 @@ def meet_behind_each(scene: Scene) -> None:
     """alice is the rendezvous. Behind three routers client1 and client2 are introduced twice: once they tell their own
     endpoints, once they do not."""
     classified.serve(scene)
-    where = scene.endpoint("alice", MEETING)
+    where = scene.endpoint("alice", meeting.PORT)
     scene.act("alice", "rendezvous.start", where.address)
     for router in ROUTERS:
         classified.become(scene, {"router": router})
@@ -71,7 +72,7 @@ def reports(facts: Facts, router: str, way: str) -> dict[str, Event]:
 def greeted(facts: Facts, router: str, way: str, peer: str) -> tuple[Packet, Packet]:
     """A packet of a peer to the rendezvous, inside and as it left the router; EvidenceError for none."""
     number = port(router, way)
-    own, server = facts.topology.endpoint(peer, number), facts.topology.endpoint("alice", MEETING)
+    own, server = facts.topology.endpoint(peer, number), facts.topology.endpoint("alice", meeting.PORT)
     inside = [it for it in facts.at("lan") if it.flow.source == own and it.flow.destination == server]
     sent = {it.payload: it for it in inside}
     for it in facts.at("wan"):

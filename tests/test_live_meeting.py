@@ -7,6 +7,7 @@ import json
 import pytest
 
 from labs.agents.meet_load import ABUSES
+from labs.net import meeting
 from labs.net.endpoint import Protocol
 from labs.stage import matrix
 from labs.stage.progress import Silent
@@ -56,7 +57,7 @@ def test_what_keeps_a_peer_from_meeting_is_said(homes, transport, changed, why):
 
 
 def test_a_server_that_is_down_is_said_at_once_over_tcp(homes):
-    witness = homes._scene.endpoint("witness", 4747)
+    witness = homes._scene.endpoint("witness", meeting.PORT)
     assert "refused" in meet(homes, 41900, "tcp", server=str(witness))["why"]
 
 

@@ -15,8 +15,6 @@ from labs.net.presets import NINE, parse
 from labs.stage import apt, images, kept, ownership, session
 from labs.stage.narrator import Narrator
 
-from .conftest import run_invoke
-
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("image")]
 NEWER = "trixie"  # a suite whose nft is 1.1.x
 LIBRARIES = ("libnftables1", "libnftnl11", "libc6", "libedit2", "libjansson4", "libgmp10", "libmnl0", "libxtables12",
@@ -136,9 +134,3 @@ def test_a_client_of_rfc_5780_gets_right_answers(behind, clients, behaviour, map
     said = ask(stage, clients, "/others/usr/bin/turnutils_natdiscovery", "-m", "-f", alice)
     assert re.search(rf"NAT with {mapping} Mapping", said), said
     assert re.search(rf"NAT with {filtering} Filtering", said), said
-
-
-def test_our_client_behind_the_same_routers_agrees():
-    """The commands of the two tests above, with our own classifier: the lab `classify`."""
-    done = run_invoke("judge", "tests/recordings/classify")
-    assert done.returncode == 0

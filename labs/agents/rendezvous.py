@@ -18,14 +18,13 @@ from ..net.endpoint import Endpoint, Protocol
 from ..net.rendezvous import Address, Limits, Rendezvous
 from . import keys
 
-PORT = 4747
 _children: list[int] = []
 
 
 class Server:
     """Sockets around a Rendezvous."""
 
-    def __init__(self, own: str, port: int = PORT, limits: Limits | None = None) -> None:
+    def __init__(self, own: str, port: int = meeting.PORT, limits: Limits | None = None) -> None:
         self.state = Rendezvous(keys.verify, limits or Limits())
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
@@ -88,7 +87,7 @@ class Server:
                     self.streams[to.endpoint][0].send(told)
 
 
-def start(own: str, port: int = PORT, names_of_address: int = Limits().names_of_address) -> int:
+def start(own: str, port: int = meeting.PORT, names_of_address: int = Limits().names_of_address) -> int:
     """Serve in a forked process; returns its pid."""
     server = Server(own, port, Limits(names_of_address=names_of_address))
     child = os.fork()

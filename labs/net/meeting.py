@@ -39,6 +39,7 @@ from ipaddress import IPv4Address
 from .endpoint import Endpoint
 
 MAGIC, VERSION = b"4tup", 1
+PORT = 4747
 LONGEST = 1200  # bytes of a message: one packet on every path
 MOST_ENDPOINTS = 8
 COOKIE, KEY, SIGNATURE, TOKEN = 16, 32, 64, 16

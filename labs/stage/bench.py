@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from ..kit.errors import SetupError
+from ..net import meeting
 from . import fleet, images, ownership
 from .engine import Engine, connect
 from .ownership import HANDS
@@ -223,7 +224,7 @@ def rendezvous(tell: Progress) -> tuple[str, dict[str, Figure]]:
         scene = LiveScene(stage.topology, stage.nodes(), lambda _: None)
         for router in ("router_a", "router_b"):
             scene.act(router, "router.become", "none")
-        server = scene.endpoint("server", 4747)
+        server = scene.endpoint("server", meeting.PORT)
         scene.act("server", "rendezvous.start", server.address, server.port, 2 * CROWD)
         before = cast("int", scene.act("server", "rendezvous.memory"))
         figures: Figure = {}

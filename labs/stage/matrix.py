@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from ..kit.grid import Cell
+from ..kit.homes import PEERS
+from ..net import meeting
 from ..net.endpoint import Endpoint, Protocol
 from ..net.presets import NINE
 from ..net.punching import Order
@@ -17,8 +19,6 @@ from .stage import Stage, new_run
 BEHAVIOURS = (*(f"{pair} ports=random:7" for pair in NINE), "masquerade", "masquerade-random", "none")
 FIRST_PORT, PORTS = 20000, 10000
 HEAD_START = 0.03  # seconds that whoever begins has: enough to be turned down, were it so
-_MEETING = 4747
-_PEERS = {"alice": "bob", "bob": "alice"}
 
 
 class Matrix:
@@ -35,7 +35,7 @@ class Matrix:
             self._stage.attach()
             self._stage.start()
             self._scene = LiveScene(self._stage.topology, self._stage.nodes(), lambda _: None)
-            self._server = self._scene.endpoint("server", _MEETING)
+            self._server = self._scene.endpoint("server", meeting.PORT)
             self._scene.act("server", "rendezvous.start", self._server.address)
         except BaseException:
             self._stage.remove()
@@ -77,8 +77,8 @@ class Matrix:
         late = {Order.A: "bob", Order.B: "alice"}.get(order)
         children = {}
         for peer in ("bob", "alice"):
-            plan = {"name": f"{peer}-{number}", "wanted": f"{_PEERS[peer]}-{number}", "server": str(self._server),
+            plan = {"name": f"{peer}-{number}", "wanted": f"{PEERS[peer]}-{number}", "server": str(self._server),
                     "port": port, "asks": peer == "alice", "delay": HEAD_START if peer == late else 0.0,
                     "hosts": [str(Endpoint(self._scene.endpoint(peer, port).address, port))]}  # fmt: skip
             children[peer] = self._scene.act(peer, "puncher.start", protocol.value, plan)
-        return {peer: children[peer] for peer in _PEERS}
+        return {peer: children[peer] for peer in PEERS}

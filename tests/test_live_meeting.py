@@ -79,7 +79,7 @@ def test_honest_peers_are_served_among_those_who_misbehave(homes, kind):
 
 def test_the_matrix_is_a_command(engine, tmp_path):
     before = traces(engine)
-    done = run_invoke("matrix", "-a", "home", "-b", "eim/apdf", "--proto", "tcp", "--json",
+    done = run_invoke("matrix", "--a", "home", "--b", "eim/apdf", "--proto", "tcp", "--json",
                       "--page", str(tmp_path / "page.html"), "--junit", str(tmp_path / "junit.xml"))  # fmt: skip
     assert done.returncode == 0, done.stderr
     cells = json.loads(done.stdout)
@@ -91,8 +91,8 @@ def test_the_matrix_is_a_command(engine, tmp_path):
 
 @pytest.mark.parametrize(
     "words",
-    [("-a", "eim/apdf", "-b", "apdm/apdf"), ("-a", "adm/eif", "-b", "eim/apdf", "--proto", "tcp", "--order", "both"),
-     ("-a", "masquerade", "-b", "none", "--order", "b"), ("-a", "rst", "-b", "home", "--proto", "tcp")],
+    [("--a", "eim/apdf", "--b", "apdm/apdf"), ("--a", "adm/eif", "--b", "eim/apdf", "--proto", "tcp", "--order", "both"),
+     ("--a", "masquerade", "--b", "none", "--order", "b"), ("--a", "rst", "--b", "home", "--proto", "tcp")],
     ids=" ".join,
 )  # fmt: skip
 def test_any_two_routers_can_be_tried(words, tmp_path):
@@ -103,7 +103,7 @@ def test_any_two_routers_can_be_tried(words, tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("punch", "-a", "eim/x"), "filtering=x is not possible"),
+        (("punch", "--a", "eim/x"), "filtering=x is not possible"),
         (("punch", "--proto", "sctp"), "--proto sctp is not possible; wanted was udp or tcp"),
         (("punch", "--order", "c"), "--order c is not possible; wanted was both, a or b"),
         (("udp", "--order", "a"), "the lab udp has nothing to choose called order"),
@@ -117,6 +117,6 @@ def test_a_choice_that_is_none_is_refused(engine, words, says):
     assert traces(engine) == before
 
 
-@pytest.mark.parametrize("words", [("--proto", "sctp"), ("-a", "home"), ("-a", "home", "-b", "eim/x")])
+@pytest.mark.parametrize("words", [("--proto", "sctp"), ("-a", "home"), ("--a", "home", "--b", "eim/x")])
 def test_half_a_question_is_refused(words):
     assert run_invoke("matrix", *words).returncode == 2

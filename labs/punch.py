@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .kit import classified, homes
+from .kit import classified, homes, trace
 from .kit.claim import Check
 from .kit.errors import EvidenceError, NotAsked
 from .kit.facts import Facts
@@ -24,7 +24,7 @@ from .kit.lab import Lab
 from .kit.packet import Packet
 from .kit.scene import Scene
 from .net import meeting
-from .net.behaviour import NatBehaviour
+from .net.behaviour import NatBehaviour, Unsolicited
 from .net.endpoint import Protocol
 from .net.event import Event
 from .net.presets import parse
@@ -60,11 +60,13 @@ def become_what_was_chosen(scene: Scene) -> None:
 
 @lab.step
 def try_to_meet(scene: Scene) -> None:
-    """Both register and are introduced; then they send to each other, in the order that was chosen. The routers are
-    asked what they have counted."""
+    """Both register and are introduced; then they send to each other, in the order that was chosen. The routers
+    trace what their rules do to each packet, and are asked what they have counted."""
     where = scene.endpoint("server", meeting.PORT)
     scene.act("server", "rendezvous.start", where.address)
     late = {"a": "bob", "b": "alice"}.get(scene.options["order"])
+    for side in SIDE.values():
+        scene.act(f"router_{side}", "trace.start")
     children = {}
     for peer, other in PEERS.items():
         plan = {"name": peer, "wanted": other, "server": str(where), "port": PORT, "asks": peer == "alice",
@@ -73,6 +75,7 @@ def try_to_meet(scene: Scene) -> None:
     for peer, child in children.items():
         scene.act(peer, "puncher.report", child)
     for side in SIDE.values():
+        scene.act(f"router_{side}", "trace.stop")
         scene.run(f"router_{side}", *RULES)
     homes.end(scene)
 
@@ -168,3 +171,28 @@ def what_does_not_arrive_was_counted(facts: Facts) -> Iterator[Check]:
         counted = sum(int(number) for number, _ in _COUNTED.findall(str(event.result[1])))
         yield Check(f"router_{side} has counted what it dropped", bool(lost), counted > 0,
                     (event, *(lost or there)[:1]))  # fmt: skip
+
+
+@lab.claim
+def a_rule_ended_each(facts: Facts) -> Iterator[Check]:
+    """Each packet that reaches a router and not the home behind it was dropped by a rule of that router, whose own
+    trace says which; a router without such a rule takes it for its own. None that came home was dropped."""
+    nats, traced = routers(facts), {it.host: it for it in facts.acts("trace.stop")}
+    for peer, other in PEERS.items():
+        router, side = f"router_{SIDE[other]}", SIDE[other]
+        if router not in traced:
+            raise EvidenceError(f"{router} was not traced")
+        event, fates = traced[router], trace.parse(traced[router].result)
+        home = {_identity(it) for it in tries(facts, f"home-{side}", peer)}
+        lost, kept = list[tuple[Packet, trace.Fate]](), list[tuple[Packet, trace.Fate]]()
+        for it in tries(facts, f"out-{side}", peer):
+            (kept if _identity(it) in home else lost).append((it, trace.of(it, fates)))
+        ends = nats[other].unsolicited is not Unsolicited.HOST
+        if lost:
+            packet, fate = lost[0]
+            where = f"{packet.mark or f'the SYN of {peer}'} dropped at {router}, chain {fate.chain}, rule {fate.rule!r}"
+            yield Check(where, ends, fate.verdict == "drop", (packet, event))
+            same = sum((it.verdict == "drop") is ends for _, it in lost)
+            yield Check(f"so are all of {peer} that end there", len(lost), same, (event, *(it for it, _ in lost)))
+        dropped = sum(it.verdict == "drop" for _, it in kept)
+        yield Check(f"dropped at {router}, of what came home", 0, dropped, (event, *(it for it, _ in kept)))

@@ -91,7 +91,8 @@ def test_the_matrix_is_a_command(engine, tmp_path):
 
 @pytest.mark.parametrize(
     "words",
-    [("--a", "eim/apdf", "--b", "apdm/apdf"), ("--a", "adm/eif", "--b", "eim/apdf", "--proto", "tcp", "--order", "both"),
+    [("--a", "eim/apdf", "--b", "apdm/apdf"),
+     ("--a", "adm/eif", "--b", "eim/apdf", "--proto", "tcp", "--order", "both"),
      ("--a", "masquerade", "--b", "none", "--order", "b"), ("--a", "rst", "--b", "home", "--proto", "tcp")],
     ids=" ".join,
 )  # fmt: skip

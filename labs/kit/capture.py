@@ -117,4 +117,5 @@ def _packet(frame: bytes, tap: str, number: int, time_ns: int) -> Packet | None:
         flags=str(tcp.flags) if tcp else "",
         sequence=tcp.seq if tcp else 0,
         acknowledgement=tcp.ack if tcp else 0,
+        identification=ip.id,
     )

@@ -26,6 +26,7 @@ class Packet:
 
     `number` counts within the tap's file from 1, as Wireshark does; `time_ns` is wall time since 1970; ports are 0 in
     the flow of an ICMP message. `flags` is TCP's, as Wireshark's letters (`S`, `SA`, `PA`), empty otherwise.
+    `identification` is IP's, by which a router's own words are about this packet.
     """
 
     tap: str
@@ -38,6 +39,7 @@ class Packet:
     flags: str = ""
     sequence: int = 0
     acknowledgement: int = 0
+    identification: int = 0
 
     @property
     def mark(self) -> str | None:

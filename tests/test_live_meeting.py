@@ -17,7 +17,8 @@ from .live import traces
 
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("image")]
 PAIRS = (("home", "home"), ("eim/apdf", "apdm/apdf ports=random:7"), ("eim/eif", "symmetric"), ("none", "masquerade"),
-         ("adm/adf ports=random:7", "adm/adf ports=random:7"), ("masquerade-random", "eim/apdf"))  # fmt: skip
+         ("adm/adf ports=random:7", "adm/adf ports=random:7"), ("masquerade-random", "eim/apdf"), ("home", "bare"),
+         ("adm/adf ports=random:7", "eim/apdf unsolicited=rst"))  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ def _wild(
 
     Its lifetimes are the kernel's defaults: a UDP flow that was not a stream for two seconds lives for thirty.
     """
-    return NatBehaviour(MAPPINGS[mapping], Filtering.ADDRESS_AND_PORT_DEPENDENT, how, ports=POOLS[ports],
+    return NatBehaviour(MAPPINGS[mapping], Filtering.ADDRESS_AND_PORT_DEPENDENT, how, FilterScope.MAPPING, POOLS[ports],
                         hairpinning=Hairpinning.OFF, unsolicited=unsolicited, lifetimes=Lifetimes(30, 432_000, 120),
                         name=name, met=met)  # fmt: skip
 

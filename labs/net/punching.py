@@ -6,6 +6,11 @@ some order and again until it works, and answers to whatever endpoint it hears f
 Write e(X) for what S saw of X. X's packets to e(Y) leave from e(X) if X's mapping does not depend on the destination,
 otherwise from another port, which nobody knows before. Y's router lets them in if its filter allows that source for
 e(Y). Then Y's answer goes to that source, and X's router has just sent from there.
+
+A router without a firewall takes a packet that comes too early for its own (`Unsolicited.HOST`), and its kernel
+remembers a flow of these two ends: over UDP, what its host sends to that remote must leave from another port. Over TCP
+such a router, as one that answers with RST, ends the call, and with it the session at every router on the way. One
+that answers with ICMP ends the call and not the session: what follows between the same ends has other sequence numbers.
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 
-from .behaviour import FilterScope, NatBehaviour
+from .behaviour import FilterScope, NatBehaviour, Unsolicited
 from .endpoint import Endpoint, Protocol
 
 
@@ -58,9 +63,17 @@ class _Side:
         self.name, self.nat = name, nat
         self.seen = Endpoint(address, _SEEN)
         self.address = address
+        self.taken: Endpoint | None = None  # the remote whose early packet its router took for its own
+
+    def hears_early(self, source: Endpoint) -> None:
+        """A packet from `source` comes to the endpoint S saw before this side has sent there."""
+        if self.nat.unsolicited is Unsolicited.HOST and not self.admits(source, ()):
+            self.taken = source
 
     def source(self, destination: Endpoint, before: Endpoint | None = None) -> Endpoint:
         """Where its packets to `destination` come from, once it has sent to S and perhaps to `before`."""
+        if destination == self.taken:
+            return Endpoint(self.address, _OTHER)
         if self.nat.reuses_mapping(_SERVER, destination):
             return self.seen
         if before is None or self.nat.reuses_mapping(before, destination):
@@ -69,6 +82,8 @@ class _Side:
 
     def admits(self, remote: Endpoint, contacted: tuple[Endpoint, ...]) -> bool:
         """Does a packet from `remote` to the endpoint S saw come in, after it has sent to `contacted` (and to S)?"""
+        if remote == self.taken:
+            return False
         through = [it for it in contacted if self.nat.scope is FilterScope.ENDPOINT or self.source(it) == self.seen]
         return self.nat.admits(remote, (_SERVER, *through))
 
@@ -86,6 +101,11 @@ def predict(a: NatBehaviour, b: NatBehaviour, protocol: Protocol, order: Order =
             return first
         return Prediction(None, f"it depends on who is first. A: {first.why}. B: {second.why}")
     one, other = _Side("A", a, "198.51.100.1"), _Side("B", b, "203.0.113.1")
+    early, late = (one, other) if order is Order.A else (other, one)
+    if protocol is Protocol.UDP:
+        late.hears_early(early.source(late.seen))
+    elif luck := _must_cross(early, late):
+        return Prediction(None, luck)
     tries = (_one_way(one, other, protocol, order is Order.A), _one_way(other, one, protocol, order is Order.B))
     return next((it for it in tries if it.meets), Prediction(False, "; ".join(it.why for it in tries)))
 
@@ -104,10 +124,12 @@ def _one_way(caller: _Side, callee: _Side, protocol: Protocol, first: bool) -> P
         when = "at once"
     elif callee.admits(source, (back,)):
         when = "after it has sent itself"
+    elif callee.taken == source:
+        return Prediction(False, f"{knocks}, and the router of {callee.name} takes that for its own")
     else:
         return Prediction(False, f"{knocks}, and {callee.name} filters that: {_words(callee)}")
     if protocol is Protocol.TCP:
-        return _session(caller, callee, source, when, knocks)
+        return _session(caller, callee, source, when, knocks, called_first=not first)
     answer = callee.source(source, before=back)
     if not caller.hears_answer(to, answer):
         return Prediction(False, f"{callee.name} hears {caller.name}, answers from another port, and {caller.name} "
@@ -115,12 +137,28 @@ def _one_way(caller: _Side, callee: _Side, protocol: Protocol, first: bool) -> P
     return Prediction(True, f"{knocks}, {callee.name} lets it in {when}, and the answer comes back")
 
 
-def _session(caller: _Side, callee: _Side, source: Endpoint, when: str, knocks: str) -> Prediction:
-    """Over TCP the kernel answers from where it was called: a session, unless one of the same ends is in the way."""
-    if source == caller.seen and callee.source(caller.seen) != callee.seen and when != "at once":
+def _session(caller: _Side, callee: _Side, source: Endpoint, when: str, knocks: str, called_first: bool) -> Prediction:
+    """Over TCP the kernel answers from where it was called: a session, unless one of the same ends is in the way: of a
+    call the callee has made from another port, and that the caller's router did not refuse."""
+    own = callee.source(caller.seen)
+    answers = caller.nat.unsolicited in (Unsolicited.RST, Unsolicited.HOST)
+    refused = answers and not caller.admits(own, () if called_first else (callee.seen,))
+    if source == caller.seen and own != callee.seen and when != "at once" and not refused:
         why = f"{callee.name} has called {caller.name} from another port before, and that session is in the way"
         return Prediction(False, why)
     return Prediction(True, f"{knocks}, {callee.name} lets it in {when}, and answers from where it was called")
+
+
+def _must_cross(early: _Side, late: _Side) -> str:
+    """Why only two calls that cross can make a connection, that is, luck; empty where it is not so."""
+    if all(it.nat.unsolicited is Unsolicited.HOST for it in (early, late)):
+        return "each router answers an early call with RST, and forgets its own host's"
+    source, own = early.source(late.seen), late.source(early.seen)
+    same = early.nat.translates and (source, own) == (early.seen, late.seen)
+    if late.nat.unsolicited is Unsolicited.ICMP and same and not late.admits(source, ()):
+        return (f"the router of {late.name} ends {early.name}'s calls by ICMP, and their session stays at "
+                f"{early.name}'s: what answers {late.name} in between has other sequence numbers")  # fmt: skip
+    return ""
 
 
 def _words(side: _Side) -> str:

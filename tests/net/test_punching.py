@@ -117,6 +117,26 @@ def test_it_says_which_rule_decided(a, b, protocol, order, says):
 
 
 @pytest.mark.parametrize(
+    ("a", "b", "protocol", "meets"),
+    [
+        ("home", "bare", Protocol.UDP, (None, False, True)),
+        ("eim/adf", "bare", Protocol.UDP, (True, True, True)),
+        ("bare", "bare", Protocol.UDP, (False, False, False)),
+        ("home", "bare", Protocol.TCP, (True, True, True)),
+        ("bare", "bare", Protocol.TCP, (None, None, None)),
+        ("adm/eif", "eim/apdf", Protocol.TCP, (None, False, True)),
+        ("adm/eif", "eim/apdf unsolicited=rst", Protocol.TCP, (True, True, True)),
+        ("masquerade-random", "eim/apdf unsolicited=rst", Protocol.TCP, (False, False, False)),
+        ("home", "icmp", Protocol.TCP, (None, None, True)),
+        ("apdm/eif", "icmp", Protocol.TCP, (None, False, True)),
+        ("none", "icmp", Protocol.TCP, (True, True, True)),
+    ],
+)
+def test_what_a_router_does_with_who_comes_too_early_decides(a, b, protocol, meets):
+    assert tuple(predict(parse(a), parse(b), protocol, order).meets for order in Order) == meets
+
+
+@pytest.mark.parametrize(
     ("seen", "guessed"),
     [
         ([1024, 1025, 1026], [1027, 1028, 1029]),

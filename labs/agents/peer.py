@@ -42,6 +42,11 @@ class Plan:
     low: int = 1024  # from this one
     high: int = 65535  # to that
     relay: bool = False  # talk through the server where nothing else works
+    stay: float = 0.0  # seconds until, over UDP, the one that asked speaks once more
+    keepalive: float = 0.0  # seconds between two keepalives meanwhile; 0: silence
+    lifetime: int = 60  # seconds of the registration
+    key: str = ""  # the word its key is made from, where that is not its name
+    forges: str = ""  # what it signs with a key it does not show: "record" or "checks"
 
     @classmethod
     def read(cls, said: dict[str, Any]) -> Plan:
@@ -64,6 +69,8 @@ class Report:
     seconds: float = 0.0
     local: str = ""
     tried: list[str] = field(default_factory=list)
+    kept: int = 0  # keepalives of the peer that came
+    still: bool | None = None  # was the peer heard once more at the end of the stay?
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -78,8 +85,9 @@ class Side:
     """One peer: its key, its socket to the server, and what it must say."""
 
     def __init__(self, plan: Plan, send: Callable[[bytes], None], receive: Callable[[float], bytes | None]) -> None:
-        self.plan, self.key = plan, Key(plan.name)
-        self._send, self._receive = send, receive
+        self.plan, self.key = plan, Key(plan.key or plan.name)
+        self._no_key = Key("nobody's")
+        self.send, self.receive = send, receive
         self._issued = time.time_ns() // 1000
         self._checks = 0
         self.seen: Endpoint | None = None
@@ -91,9 +99,16 @@ class Side:
         cookie = self.cookie = self._ask(Message(Kind.HELLO, os.urandom(8)), Kind.CHALLENGE).cookie
         mine = tuple(Candidate(Where.HOST, it) for it in (*self.plan.hosts, *self.guesses))
         record = Message(
-            Kind.REGISTER, os.urandom(8), cookie, (self.plan.name,), self.key.public, self._next(), 60, mine
+            Kind.REGISTER,
+            os.urandom(8),
+            cookie,
+            (self.plan.name,),
+            self.key.public,
+            self._next(),
+            self.plan.lifetime,
+            mine,
         )
-        self.seen = self._ask(self._signed(record), Kind.REGISTERED).candidates[0].endpoint
+        self.seen = self._ask(self._signed(record, "record"), Kind.REGISTERED).candidates[0].endpoint
         if not self.plan.asks:
             return self._introduced()
         deadline = time.monotonic() + INTRODUCED
@@ -110,7 +125,9 @@ class Side:
         """A signed check; its transaction says whose it is and which, so that it can be followed on the wire."""
         self._checks += 1
         which = f"{self.plan.name[:5]:<5}{self._checks % 1000:03d}".encode()
-        return meeting.encode(self._signed(Message(Kind.CHECK, which, token=token, heard=heard, issued=self._next())))
+        return meeting.encode(
+            self._signed(Message(Kind.CHECK, which, token=token, heard=heard, issued=self._next()), "checks")
+        )
 
     def relayed(self, token: bytes, heard: bool) -> bytes:
         """A check that goes by the server."""
@@ -121,12 +138,13 @@ class Side:
         self._issued += 1
         return self._issued
 
-    def _signed(self, message: Message) -> Message:
-        return replace(message, signature=self.key.sign(meeting.to_sign(message)))
+    def _signed(self, message: Message, what: str = "") -> Message:
+        key = self._no_key if what and what == self.plan.forges else self.key
+        return replace(message, signature=key.sign(meeting.to_sign(message)))
 
     def _ask(self, message: Message, kind: Kind) -> Message:
         for _ in range(TRIES):
-            self._send(meeting.encode(message))
+            self.send(meeting.encode(message))
             deadline = time.monotonic() + ANSWER
             while answer := self._read(deadline):
                 if answer.transaction == message.transaction and answer.kind is Kind.REFUSED:
@@ -145,7 +163,7 @@ class Side:
         raise RefusedError(f"nobody introduced {self.plan.wanted}")
 
     def _read(self, deadline: float) -> Message | None:
-        while (left := deadline - time.monotonic()) > 0 and (data := self._receive(left)) is not None:
+        while (left := deadline - time.monotonic()) > 0 and (data := self.receive(left)) is not None:
             try:
                 return meeting.decode(data)
             except ValueError:

@@ -6,6 +6,7 @@ other has left, the listener takes it. A router that answers an uninvited SYN wi
 
 from __future__ import annotations
 
+import random
 import select
 import socket
 import time
@@ -15,6 +16,7 @@ from typing import Any
 from ..net import meeting
 from ..net.endpoint import Endpoint
 from ..net.meeting import Message
+from . import guess, relay
 from .peer import ANSWER, LINGER, PACE, TRIES, Plan, RefusedError, Report, Side, valid
 
 
@@ -28,12 +30,14 @@ def meet(said: dict[str, Any]) -> dict[str, Any]:
             control.connect((plan.server.address, plan.server.port))
             frames = _frames(control)
             side = Side(plan, control.sendall, lambda patience: _next_frame(control, frames, patience))
+            side.guesses = guess.over_tcp((_shared(plan.port) for _ in plan.observers), plan)
             peer = side.meet()
+            report.seen = str(side.seen)
+            _calls(side, listener, peer, report)
+            if plan.relay and report.outcome != "direct":
+                relay.talk(side, peer, report)
         except (OSError, RefusedError) as refused:
             report.why = str(refused)
-            return report.as_dict()
-        report.seen = str(side.seen)
-        _calls(side, listener, peer, report)
     return report.as_dict()
 
 
@@ -66,33 +70,36 @@ def _next_frame(stream: socket.socket, frames: Iterator[bytes], patience: float)
 
 
 AGAIN = 0.05  # seconds until a call is made anew
+_Line = tuple[int, Endpoint]
 
 
 class _Switchboard:
-    """The calls that are being made, and the connections that stand and have not shown yet who is there."""
+    """The calls that are being made, and the connections that stand and have not shown yet who is there.
+
+    A line is a port of this host and an endpoint that is called from it.
+    """
 
     def __init__(self, side: Side, listener: socket.socket, peer: Message) -> None:
         self.side, self.listener, self.peer = side, listener, peer
-        self.calls: dict[socket.socket, tuple[Endpoint, float]] = {}  # whom, since when
+        self.calls: dict[socket.socket, tuple[_Line, float]] = {}  # on which line, since when
         self.talks: dict[socket.socket, bytearray] = {}
         listener.setblocking(False)
 
-    def dial(self, target: Endpoint) -> int:
-        """Call, unless that is going on; returns how many calls were made.
+    def dial(self, lines: list[_Line]) -> int:
+        """Call on each line, unless that is going on; returns how many calls were made.
 
         One that has got no answer for a while is made anew: the kernel would repeat a lost SYN after a second only.
         """
-        now = time.monotonic()
-        for call, (whom, since) in list(self.calls.items()):
-            if whom == target and now - since < AGAIN:
-                return 0
-            if whom == target:
+        now, busy = time.monotonic(), set[_Line]()
+        for call, (line, since) in list(self.calls.items()):
+            if now - since < AGAIN:
+                busy.add(line)
+            else:
                 del self.calls[call]
                 call.close()
-        if (made := _call(self.side.plan.port, target)) is None:
-            return 0
-        self.calls[made] = (target, now)
-        return 1
+        made = [(_call(*line), line) for line in lines if line not in busy]
+        self.calls |= {call: (line, now) for call, line in made if call}
+        return sum(call is not None for call, _ in made)
 
     def turn(self) -> socket.socket | None:
         """Whatever happened, for a moment at most; the connection whose other end proved to be the peer."""
@@ -142,27 +149,46 @@ class _Switchboard:
             opened.close()
 
 
+def _lines(plan: Plan, targets: list[Endpoint]) -> tuple[list[_Line], list[socket.socket]]:
+    """Every endpoint of the peer from the one port; and for a birthday, ports of its router that are drawn at random,
+    and more ports of this host, which stay its own as long as the sockets are open."""
+    seen, draw = targets[0], random.Random(plan.port)  # noqa: S311 -- repeatable
+    ports = draw.sample(range(plan.low, plan.high + 1), plan.probes)
+    more = [_shared(0) for _ in range(plan.sockets)]
+    lines = [(plan.port, it) for it in (*targets, *(Endpoint(seen.address, port) for port in ports))]
+    return [*dict.fromkeys(lines), *((it.getsockname()[1], seen) for it in more)], more
+
+
 def _calls(side: Side, listener: socket.socket, peer: Message, report: Report) -> None:
     """Call every endpoint of the peer, again where a call is refused, and listen, until one connection is proven."""
     start = time.monotonic() + side.plan.delay
     targets = [it.endpoint for it in peer.candidates]
     report.tried = list(map(str, targets))
+    lines, more = _lines(side.plan, targets)
     board, due = _Switchboard(side, listener, peer), start
     try:
         while (now := time.monotonic()) < start + side.plan.patience:
             if now >= due:
-                report.sent += sum(map(board.dial, targets))
+                report.sent += board.dial(lines)
                 due = now + PACE
             if stream := board.turn():
                 report.outcome, report.heard, report.seconds = "direct", 1, round(time.monotonic() - start, 4)
-                where, (seen, *told) = Endpoint(*stream.getpeername()), targets
-                report.way = "reflexive" if where == seen else "told" if where in told else "peer-reflexive"
-                report.local, report.peer = str(Endpoint(*stream.getsockname())), str(Endpoint(*stream.getpeername()))
+                local, where = Endpoint(*stream.getsockname()), Endpoint(*stream.getpeername())
+                report.local, report.peer, report.way = str(local), str(where), _way(side.plan, local, where, targets)
                 select.select([], [], [], LINGER)
                 return
     finally:
         board.close()
+        for opened in more:
+            opened.close()
     report.why = "no connection came about"
+
+
+def _way(plan: Plan, local: Endpoint, where: Endpoint, targets: list[Endpoint]) -> str:
+    """By which kind of endpoint the peer was met: the first is where the server saw it."""
+    if local.port != plan.port or (plan.probes and where not in targets):
+        return "birthday"
+    return "reflexive" if where == targets[0] else "told" if where in targets else "peer-reflexive"
 
 
 def _call(port: int, target: Endpoint) -> socket.socket | None:

@@ -11,17 +11,16 @@ import random
 import select
 import socket
 import time
-from contextlib import suppress
 from typing import Any
 
-from ..net import meeting, stun
+from ..net import meeting
 from ..net.endpoint import Endpoint
-from ..net.meeting import Kind, Message, Where
-from ..net.punching import guess_ports
-from .peer import ANSWER, LINGER, PACE, Plan, RefusedError, Report, Side, valid
+from ..net.meeting import Message, Where
+from . import guess, relay
+from .peer import LINGER, PACE, Plan, RefusedError, Report, Side, valid
+from .stay import stay
 
 SELDOM = 5  # rounds between two salvos of probes
-RELAYING = 1.0  # seconds to try it through the server
 
 
 def meet(said: dict[str, Any]) -> dict[str, Any]:
@@ -40,7 +39,7 @@ def meet(said: dict[str, Any]) -> dict[str, Any]:
 
         side, report = Side(plan, send, receive), Report()
         try:
-            side.guesses = _guess(sock, plan)
+            side.guesses = guess.over_udp(sock, plan)
             peer = side.meet()
         except RefusedError as refused:
             report.why = str(refused)
@@ -48,49 +47,10 @@ def meet(said: dict[str, Any]) -> dict[str, Any]:
         report.seen = str(side.seen)
         _Tries(side, sock, peer, report).run()
         if plan.relay and report.outcome != "direct":
-            _relay(side, sock, peer, report)
+            relay.talk(side, peer, report)
+        if plan.stay and report.outcome == "direct":
+            stay(side, sock, peer, report)
         return report.as_dict()
-
-
-def _guess(sock: socket.socket, plan: Plan) -> tuple[Endpoint, ...]:
-    """Where the next packets will come from: asked of several observers in turn, each of which is a new destination."""
-    if not plan.window:
-        return ()
-    seen = []
-    for where in plan.observers:
-        asked = stun.request()
-        sock.sendto(stun.encode(asked), (where.address, where.port))
-        deadline = time.monotonic() + ANSWER
-        while (left := deadline - time.monotonic()) > 0 and select.select([sock], [], [], left)[0]:
-            with suppress(ValueError):
-                answer = stun.decode(sock.recv(stun.LONGEST + 1))
-                if answer.transaction == asked.transaction:
-                    seen.append(answer.attributes["XOR-MAPPED-ADDRESS"])
-                    break
-    if len(seen) < len(plan.observers):
-        return ()
-    return tuple(Endpoint(seen[-1].address, port) for port in guess_ports([it.port for it in seen], plan.window))
-
-
-def _relay(side: Side, sock: socket.socket, peer: Message, report: Report) -> None:
-    """The last resort: the same checks, through the server."""
-    server = (side.plan.server.address, side.plan.server.port)
-    heard, began = False, time.monotonic()
-    while time.monotonic() - began < RELAYING:
-        report.sent += 1
-        sock.sendto(side.relayed(peer.token, heard), server)
-        if not select.select([sock], [], [], 5 * PACE)[0]:
-            continue
-        with suppress(ValueError):
-            told = meeting.decode(sock.recvfrom(meeting.LONGEST + 1)[0])
-            check = valid(told.data, peer) if told.kind is Kind.RELAYED else None
-            if check:
-                report.heard, heard = report.heard + 1, True
-            if check and check.heard and report.outcome != "relayed":
-                report.outcome, report.why, report.peer = "relayed", "", str(side.plan.server)
-                report.way = "relay"
-                report.seconds = round(time.monotonic() - began, 4)
-                began = time.monotonic() - RELAYING + LINGER  # the other side may not know yet
 
 
 class _Tries:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .kit import classified, homes
+from .kit import classified, homes, introduced
 from .kit.claim import Check
 from .kit.errors import EvidenceError
 from .kit.facts import Facts
@@ -31,8 +31,10 @@ from .net.punching import predict
 EASY, HARD = "home", "apdm/apdf ports=random:7:50000-50099"
 LOW, HIGH = 50000, 50099
 SOCKETS, PROBES = 25, 60  # that none fits happens in fewer than one of 10^10 runs
+LUCK = {"bob": {"sockets": SOCKETS}, "alice": {"probes": PROBES, "low": LOW, "high": HIGH}}
 PLAIN, PORT = 40000, 40001
-lab = Lab("birthday", "A birthday: two guesses that fit", "homes", nats=(EASY,), guard=classified.check, fences=FENCES)
+lab = Lab("birthday", "A birthday: two guesses that fit", "homes", nats=(EASY,), guard=classified.check, fences=FENCES,
+          options={"proto": "udp"}, accepts=introduced.accepts)  # fmt: skip
 
 
 @lab.step
@@ -45,38 +47,30 @@ def try_without_and_with(scene: Scene) -> None:
     for number in (PLAIN, PORT):
         classified.become(scene, {"router_a": EASY}, "alice", "server")
         classified.become(scene, {"router_b": HARD}, "bob", "server")
-        children = {}
-        for peer, other in PEERS.items():
-            plan = {"name": f"{peer}-{number}", "wanted": f"{other}-{number}", "server": str(where), "port": number,
-                    "asks": peer == "alice"}  # fmt: skip
-            luck = {"bob": {"sockets": SOCKETS}, "alice": {"probes": PROBES, "low": LOW, "high": HIGH}}[peer]
-            children[peer] = scene.act(peer, "puncher.start", "udp", plan | (luck if number == PORT else {}))
-        for peer, child in children.items():
-            scene.act(peer, "puncher.report", child)
+        protocol = Protocol(scene.options["proto"])
+        introduced.meet(scene, where, PEERS, protocol, number, LUCK if number == PORT else {}, again=True)
     homes.end(scene)
 
 
 def reports(facts: Facts, number: int) -> dict[str, Event]:
     """What both said of one try; EvidenceError when one of them is missing."""
-    found = facts.acts("puncher.report")[2 * (number - PLAIN) :][:2]
-    if {it.host for it in found} != set(PEERS):
-        raise EvidenceError("not both have reported")
-    return {it.host: it for it in found}
+    return introduced.reports(facts, PEERS, number - PLAIN)
 
 
-def checks(facts: Facts, tap: str, source: str, destination: str) -> list[Packet]:
-    """The checks from one router's address to another address, as a tap saw them; EvidenceError for none."""
+def tries(facts: Facts, tap: str, source: str, destination: str) -> list[Packet]:
+    """The tries from one router's address to another address, as a tap saw them; EvidenceError for none."""
+    protocol = Protocol(facts.options["proto"])
     found = [it for it in facts.at(tap) if it.flow.source.address == source
-             and it.flow.destination.address == destination and (it.mark or "").startswith("check")]  # fmt: skip
+             and it.flow.destination.address == destination and introduced.tries(it, protocol)]  # fmt: skip
     if not found:
-        raise EvidenceError(f"no check {source} > {destination} was captured at {tap}")
+        raise EvidenceError(f"no try {source} > {destination} was captured at {tap}")
     return found
 
 
 @lab.claim
 def where_the_server_saw_them_they_do_not_meet(facts: Facts) -> Iterator[Check]:
     """Where the server saw them they do not meet, as theory says."""
-    meets = predict(parse(EASY), parse(HARD), Protocol.UDP).meets
+    meets = predict(parse(EASY), parse(HARD), Protocol(facts.options["proto"])).meets
     for peer, event in reports(facts, PLAIN).items():
         yield Check(peer, "direct" if meets else "no answer", event.result["outcome"], (event,))
 
@@ -92,12 +86,12 @@ def a_pair_that_fits_is_found(facts: Facts) -> Iterator[Check]:
 
 @lab.claim
 def what_comes_in_is_what_fits(facts: Facts) -> Iterator[Check]:
-    """Of the ports bob's checks come from, alice hears only such as she has tried."""
+    """Of the ports bob's packets come from, alice hears only such as she has tried."""
     a, b = (facts.topology.host(f"router_{side}").address(f"net_{side}") for side in ("a", "b"))
     home = facts.topology.host("alice").address()
-    tried = [it for it in checks(facts, "out-a", a, b) if it.flow.source.port == PORT]
-    left = [it for it in checks(facts, "out-b", b, a) if it.flow.destination.port == PORT]
-    came = [it for it in checks(facts, "home-a", b, home) if it.flow.destination.port == PORT]
+    tried = [it for it in tries(facts, "out-a", a, b) if it.flow.source.port == PORT]
+    left = [it for it in tries(facts, "out-b", b, a) if it.flow.destination.port == PORT]
+    came = [it for it in tries(facts, "home-a", b, home) if it.flow.destination.port == PORT]
     fits = {it.flow.destination.port for it in tried} & {it.flow.source.port for it in left}
     heard = {it.flow.source.port for it in came}
     yield Check("ports she hears that do not fit", [], sorted(heard - fits), (*came, *tried, *left))

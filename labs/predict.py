@@ -12,9 +12,9 @@ guess, and what is left is to talk through the server.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from .kit import classified, homes
+from .kit import classified, homes, introduced
 from .kit.claim import Check
 from .kit.errors import EvidenceError
 from .kit.facts import Facts
@@ -28,14 +28,18 @@ from .net.event import Event
 from .net.presets import parse
 from .net.punching import predict
 
-UDP = Protocol.UDP
 EASY = "home"
 SEQUENTIAL, RANDOM = "apdm/apdf ports=sequential", "apdm/apdf ports=random:7"
 ROUTERS = (SEQUENTIAL, RANDOM)
 PLAIN, GUESS, RELAY = "by what the server saw", "by guessing", "through the server"
 WAYS: dict[str, dict[str, object]] = {PLAIN: {}, GUESS: {"window": 5}, RELAY: {"relay": True}}
 FIRST_PORT = 40000
-lab = Lab("predict", "Guessing the next port", "homes", nats=(EASY,), guard=classified.check, fences=FENCES)
+lab = Lab("predict", "Guessing the next port", "homes", nats=(EASY,), guard=classified.check, fences=FENCES,
+          options={"proto": "udp"}, accepts=introduced.accepts)  # fmt: skip
+
+
+def transport(options: Mapping[str, str]) -> Protocol:
+    return Protocol(options["proto"])
 
 
 def port(router: str, way: str) -> int:
@@ -55,25 +59,15 @@ def try_each_way(scene: Scene) -> None:
     for router in ROUTERS:
         classified.become(scene, {"router_b": router}, "bob", "server")
         for way, more in WAYS.items():
-            number, children = port(router, way), {}
-            for peer, other in PEERS.items():
-                plan = {"name": f"{peer}-{number}", "wanted": f"{other}-{number}", "server": str(where),
-                        "port": number, "asks": peer == "alice"} | more  # fmt: skip
-                if way == GUESS and peer == "bob":
-                    plan["observers"] = list(map(str, observers))
-                children[peer] = scene.act(peer, "puncher.start", "udp", plan)
-            for peer, child in children.items():
-                scene.act(peer, "puncher.report", child)
+            asked = {"observers": [*map(str, observers)]} if way == GUESS else {}
+            plans = {"alice": more, "bob": {**more, **asked}}
+            introduced.meet(scene, where, PEERS, transport(scene.options), port(router, way), plans, again=True)
     homes.end(scene)
 
 
 def reports(facts: Facts, router: str, way: str) -> dict[str, Event]:
     """What both said of one try; EvidenceError when one of them is missing."""
-    at = 2 * (len(WAYS) * ROUTERS.index(router) + list(WAYS).index(way))
-    found = facts.acts("puncher.report")[at : at + 2]
-    if {it.host for it in found} != set(PEERS):
-        raise EvidenceError(f"{router}, {way}: not both have reported")
-    return {it.host: it for it in found}
+    return introduced.reports(facts, PEERS, len(WAYS) * ROUTERS.index(router) + list(WAYS).index(way))
 
 
 def _outcomes(facts: Facts, way: str, want: dict[str, str]) -> Iterator[Check]:
@@ -86,7 +80,9 @@ def _outcomes(facts: Facts, way: str, want: dict[str, str]) -> Iterator[Check]:
 def by_what_the_server_saw_they_do_not_meet(facts: Facts) -> Iterator[Check]:
     """Where the server saw them they do not meet, as theory says, however ports are assigned."""
     words = {True: "direct", False: "no answer"}
-    want = {router: words[bool(predict(parse(EASY), parse(router), UDP).meets)] for router in ROUTERS}
+    want = {
+        router: words[bool(predict(parse(EASY), parse(router), transport(facts.options)).meets)] for router in ROUTERS
+    }
     yield from _outcomes(facts, PLAIN, want)
 
 
@@ -99,12 +95,13 @@ def a_port_that_follows_a_rule_is_guessed(facts: Facts) -> Iterator[Check]:
 
 @lab.claim
 def the_guess_was_right(facts: Facts) -> Iterator[Check]:
-    """Where the guess worked, bob's checks came from an endpoint that alice was told beside the one the server saw."""
+    """Where the guess worked, bob's packets came from an endpoint that alice was told beside the one the server saw."""
     told = reports(facts, SEQUENTIAL, GUESS)
     alice = Endpoint(facts.topology.host("router_a").address("net_a"), port(SEQUENTIAL, GUESS))
-    checks = [it for it in facts.at("out-b") if it.flow.destination == alice and (it.mark or "").startswith("check")]
+    checks = [it for it in facts.at("out-b") if it.flow.destination == alice
+              and introduced.tries(it, transport(facts.options))]  # fmt: skip
     if not checks:
-        raise EvidenceError("no check of bob's was captured at out-b")
+        raise EvidenceError("no try of bob's was captured at out-b")
     tried, source = told["alice"].result["tried"], str(checks[0].flow.source)
     yield Check("it is among what alice tried", True, source in tried[1:], (told["alice"], checks[0]))
     yield Check("the first she was told is what the server saw", told["bob"].result["seen"], tried[0],
@@ -121,7 +118,7 @@ def what_is_left_goes_through_the_server(facts: Facts) -> Iterator[Check]:
         for peer, event in reports(facts, router, RELAY).items():
             home = facts.topology.endpoint(peer, port(router, RELAY))
             came = [it for it in facts.at(f"home-{SIDE[peer]}") if it.flow.source == server
-                    and it.flow.destination == home and it.payload[5:6] == b"\x09"]  # fmt: skip
+                    and it.flow.destination == home and b"4tup\x01\x09" in it.payload]  # fmt: skip
             if not came:
                 raise EvidenceError(f"nothing relayed to {peer} was captured at home-{SIDE[peer]}")
             yield Check(f"{router}: {peer} hears from", str(server), event.result["peer"], (event, came[0]))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .kit import classified, homes, trace
+from .kit import classified, homes, introduced, trace
 from .kit.claim import Check
 from .kit.errors import EvidenceError, NotAsked
 from .kit.facts import Facts
@@ -40,8 +40,7 @@ def accepts(options: dict[str, str]) -> None:
     """ValueError for a behaviour, transport or order there is not."""
     for side in ("a", "b"):
         parse(options[side])
-    if options["proto"] not in ("udp", "tcp"):
-        raise ValueError(f"--proto {options['proto']} is not possible; wanted was udp or tcp")
+    introduced.accepts(options)
     if options["order"] not in [it.value for it in Order]:
         raise ValueError(f"--order {options['order']} is not possible; wanted was both, a or b")
 
@@ -64,16 +63,11 @@ def try_to_meet(scene: Scene) -> None:
     trace what their rules do to each packet, and are asked what they have counted."""
     where = scene.endpoint("server", meeting.PORT)
     scene.act("server", "rendezvous.start", where.address)
-    late = {"a": "bob", "b": "alice"}.get(scene.options["order"])
     for side in SIDE.values():
         scene.act(f"router_{side}", "trace.start")
-    children = {}
-    for peer, other in PEERS.items():
-        plan = {"name": peer, "wanted": other, "server": str(where), "port": PORT, "asks": peer == "alice",
-                "delay": HEAD_START if peer == late else 0.0}  # fmt: skip
-        children[peer] = scene.act(peer, "puncher.start", scene.options["proto"], plan)
-    for peer, child in children.items():
-        scene.act(peer, "puncher.report", child)
+    late = {"a": "bob", "b": "alice"}.get(scene.options["order"], "nobody")
+    plans = {late: {"delay": HEAD_START}}
+    introduced.meet(scene, where, PEERS, Protocol(scene.options["proto"]), PORT, plans)
     for side in SIDE.values():
         scene.act(f"router_{side}", "trace.stop")
         scene.run(f"router_{side}", *RULES)
@@ -87,10 +81,7 @@ def routers(facts: Facts) -> dict[str, NatBehaviour]:
 
 def reports(facts: Facts) -> dict[str, Event]:
     """What each peer's puncher said."""
-    found = {it.host: it for it in facts.acts("puncher.report")}
-    if set(found) != set(PEERS):
-        raise EvidenceError("the meeting was not reported by both")
-    return found
+    return introduced.reports(facts, PEERS)
 
 
 def tries(facts: Facts, tap: str, peer: str) -> list[Packet]:

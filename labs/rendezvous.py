@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
-from .kit import classified, homes
+from .kit import classified, homes, introduced, signed
 from .kit.claim import Check
 from .kit.errors import EvidenceError
 from .kit.facts import Facts
@@ -29,6 +30,7 @@ from .net import meeting
 from .net.behaviour import Mapping, Unsolicited
 from .net.endpoint import Endpoint, Protocol
 from .net.event import Event
+from .net.meeting import Kind, Message
 from .net.presets import parse
 from .net.punching import predict
 
@@ -98,13 +100,8 @@ def be_introduced(scene: Scene) -> None:
     where = scene.endpoint("server", meeting.PORT)
     scene.act("server", "rendezvous.start", where.address)
     for protocol, port in MET.items():
-        children = {}
-        for peer, other in PEERS.items():
-            plan = {"name": peer, "wanted": other, "server": str(where), "port": port, "asks": peer == "alice",
-                    "hosts": [str(scene.endpoint(peer, port))]}  # fmt: skip
-            children[peer] = scene.act(peer, "puncher.start", protocol.value, plan)
-        for peer, child in children.items():
-            scene.act(peer, "puncher.report", child)
+        own = {peer: {"hosts": [str(scene.endpoint(peer, port))]} for peer in PEERS}
+        introduced.meet(scene, where, PEERS, protocol, port, own)
 
 
 @lab.step
@@ -187,10 +184,19 @@ def behind_a_nat_it_is_not(facts: Facts) -> Iterator[Check]:
 
 def reports(facts: Facts, protocol: Protocol) -> dict[str, Event]:
     """What came of the meeting over that transport, by peer; the first two reports are of UDP."""
-    found = facts.acts("puncher.report")[2 * (protocol is TCP) :][:2]
-    if len(found) < 2:
-        raise EvidenceError(f"the meeting over {protocol.value} was not reported by both")
-    return {it.host: it for it in found}
+    return introduced.reports(facts, PEERS, [*MET].index(protocol))
+
+
+def said(facts: Facts, tap: str, kind: Kind) -> list[tuple[Packet, Message]]:
+    """The messages of one kind that a tap saw over UDP; EvidenceError for none."""
+    found = []
+    for packet in facts.at(tap):
+        if packet.protocol is UDP and packet.payload.startswith(meeting.MAGIC):
+            with suppress(ValueError):
+                found.append((packet, meeting.decode(packet.payload)))
+    if not (wanted := [it for it in found if it[1].kind is kind]):
+        raise EvidenceError(f"no {kind.name} was captured at {tap}")
+    return wanted
 
 
 @lab.claim
@@ -227,6 +233,28 @@ def introduced_they_meet(facts: Facts) -> Iterator[Check]:
             yield Check(f"{about}'s meeting", want, event.result["outcome"], (event,),
                         {"C109": event.result["outcome"] == "direct"})  # fmt: skip
             yield Check(f"{about} hears the other from", other.result["seen"], event.result["peer"], (event, other))
+
+
+@lab.claim
+def each_knows_the_other_by_key(facts: Facts) -> Iterator[Check]:
+    """The key each is told for the other is the one the other has registered and signed with, and every check that
+    comes is signed with it; changed by one bit it would not be, and by one's own key it is not."""
+    for peer, other in PEERS.items():
+        registered, record = said(facts, f"home-{SIDE[other]}", Kind.REGISTER)[0]
+        heard, introduction = said(facts, f"home-{SIDE[peer]}", Kind.INTRODUCTION)[0]
+        yield Check(f"{peer} is told the key of {other}", record.key.hex(), introduction.key.hex(), (registered, heard))
+        yield Check(f"{other} has signed it", True, signed.by(introduction.key, record), (registered, heard))
+        own = said(facts, f"home-{SIDE[peer]}", Kind.REGISTER)[0][1].key
+        arrived = facts.topology.host(peer).address()
+        for packet, check in said(facts, f"home-{SIDE[peer]}", Kind.CHECK):
+            if packet.flow.destination.address != arrived:
+                continue
+            yield Check(f"{packet.mark}: signed by {other}", True, signed.by(introduction.key, check), (packet, heard))
+            changed = replace(check, signed=check.signed[:-1] + bytes([check.signed[-1] ^ 1]))
+            yield Check(
+                f"{packet.mark}: still, were it changed", False, signed.by(introduction.key, changed), (packet,)
+            )
+            yield Check(f"{packet.mark}: signed by {peer}", False, signed.by(own, check), (packet,))
 
 
 @lab.claim

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .kit import classified, fences
+from .kit import classified, fences, introduced
 from .kit.claim import Check
 from .kit.errors import EvidenceError
 from .kit.facts import Facts
@@ -22,9 +22,11 @@ from .kit.packet import Packet
 from .kit.scene import Scene
 from .net import meeting
 from .net.behaviour import Hairpinning
+from .net.endpoint import Protocol
 from .net.event import Event
 from .net.presets import parse
 
+UDP = Protocol.UDP
 ROUTERS = ("home", "eim/apdf hairpin=off", "masquerade")
 OWN, SEEN = "with their own endpoints", "with what the server saw only"
 WAYS = (OWN, SEEN)
@@ -49,24 +51,15 @@ def meet_behind_each(scene: Scene) -> None:
     for router in ROUTERS:
         classified.become(scene, {"router": router})
         for way in WAYS:
-            number, children = port(router, way), {}
-            for peer, other in PEERS.items():
-                plan = {"name": f"{peer}-{number}", "wanted": f"{other}-{number}", "server": str(where),
-                        "port": number, "asks": peer == "client1"}  # fmt: skip
-                hosts = {"hosts": [str(scene.endpoint(peer, number))]} if way == OWN else {}
-                children[peer] = scene.act(peer, "puncher.start", "udp", plan | hosts)
-            for peer, child in children.items():
-                scene.act(peer, "puncher.report", child)
+            number = port(router, way)
+            own = {peer: {"hosts": [str(scene.endpoint(peer, number))]} for peer in PEERS if way == OWN}
+            introduced.meet(scene, where, PEERS, UDP, number, own, again=True)
     fences.end(scene, "client1", "alice", "wan", LAST)
 
 
 def reports(facts: Facts, router: str, way: str) -> dict[str, Event]:
     """What both said of one try; EvidenceError when one of them is missing."""
-    at = 2 * (len(WAYS) * ROUTERS.index(router) + WAYS.index(way))
-    found = facts.acts("puncher.report")[at : at + 2]
-    if {it.host for it in found} != set(PEERS):
-        raise EvidenceError(f"{router}, {way}: not both have reported")
-    return {it.host: it for it in found}
+    return introduced.reports(facts, PEERS, len(WAYS) * ROUTERS.index(router) + WAYS.index(way))
 
 
 def greeted(facts: Facts, router: str, way: str, peer: str) -> tuple[Packet, Packet]:

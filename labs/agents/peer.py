@@ -124,7 +124,7 @@ class Side:
     def check(self, token: bytes, heard: bool) -> bytes:
         """A signed check; its transaction says whose it is and which, so that it can be followed on the wire."""
         self._checks += 1
-        which = f"{self.plan.name[:5]:<5}{self._checks % 1000:03d}".encode()
+        which = f"{self.plan.name.partition('-')[0][:5]:<5}{self._checks % 1000:03d}".encode()
         return meeting.encode(
             self._signed(Message(Kind.CHECK, which, token=token, heard=heard, issued=self._next()), "checks")
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
+from ..kit import introduced
 from ..kit.grid import Cell
 from ..kit.homes import PEERS
 from ..net import meeting
-from ..net.endpoint import Endpoint, Protocol
+from ..net.endpoint import Protocol
 from ..net.presets import NINE
 from ..net.punching import Order
 from .engine import Engine
@@ -57,9 +58,9 @@ class Matrix:
         self._become("router_a", a)
         self._become("router_b", b)
         begun = [(order, self._begin(protocol, order)) for order in Order]
-        for order, children in begun:
-            told = {peer: cast("dict[str, Any]", self._scene.act(peer, "puncher.report", child))
-                    for peer, child in children.items()}  # fmt: skip
+        for order, started in begun:
+            reports = introduced.wait(self._scene, started)
+            told = {peer: cast("dict[str, Any]", reports[peer]) for peer in PEERS}
             said = tuple(f"{it['outcome']} {it['peer'] or it['why']}" for it in told.values())
             met = all(it["outcome"] == "direct" for it in told.values())
             seconds = max(float(it["seconds"]) for it in told.values())
@@ -70,15 +71,11 @@ class Matrix:
             self._scene.act(router, "router.become", behaviour)
             self._now[router] = behaviour
 
-    def _begin(self, protocol: Protocol, order: Order) -> dict[str, object]:
+    def _begin(self, protocol: Protocol, order: Order) -> introduced.Started:
         """Both sides of one meeting begin, on a port nobody has used in this run for a while."""
-        number = self._numbers = self._numbers + 1
-        port = FIRST_PORT + number % PORTS
+        self._numbers += 1
+        port = FIRST_PORT + self._numbers % PORTS
         late = {Order.A: "bob", Order.B: "alice"}.get(order)
-        children = {}
-        for peer in ("bob", "alice"):
-            plan = {"name": f"{peer}-{number}", "wanted": f"{PEERS[peer]}-{number}", "server": str(self._server),
-                    "port": port, "asks": peer == "alice", "delay": HEAD_START if peer == late else 0.0,
-                    "hosts": [str(Endpoint(self._scene.endpoint(peer, port).address, port))]}  # fmt: skip
-            children[peer] = self._scene.act(peer, "puncher.start", protocol.value, plan)
-        return {peer: children[peer] for peer in PEERS}
+        plans = {peer: {"delay": HEAD_START if peer == late else 0.0, "hosts": [str(self._scene.endpoint(peer, port))]}
+                 for peer in PEERS}  # fmt: skip
+        return introduced.begin(self._scene, self._server, PEERS, protocol, port, plans, again=True)

@@ -95,6 +95,10 @@ def _packets(facts: Facts, packet: Packet) -> Iterator[Packet]:
     yield replace(packet, payload=packet.payload[:4] + b"!!" + packet.payload[6:])  # an echo's identifier
     yield replace(packet, payload=packet.payload[:6] + b"!!" + packet.payload[8:])
     yield replace(packet, payload=b"[another] " + packet.payload)
+    for place in (len(packet.payload) // 2, len(packet.payload) - 1):  # a key in a message, and its signature
+        if place > 0:
+            changed = bytes([packet.payload[place] ^ 1])
+            yield replace(packet, payload=packet.payload[:place] + changed + packet.payload[place + 1 :])
 
 
 def _as_others(facts: Facts, packet: Packet) -> Iterator[Packet]:
@@ -139,6 +143,8 @@ def _events(event: Event) -> Iterator[Event]:
         if len(event.args) == 2 and isinstance(event.args[1], list):  # one question of many was never asked
             yield replace(event, args=(event.args[0], event.args[1][1:]), result=event.result[1:])
     if isinstance(event.result, list) and event.result and all(isinstance(it, list) for it in event.result):
+        for was, became in (("drop", "accept"), ("accept", "drop")):  # another verdict in a trace
+            yield replace(event, result=[[str(it).replace(was, became) for it in each] for each in event.result])
         yield replace(event, result=event.result[1:])  # one datagram was never read
         yield replace(
             event, result=[[it for part in event.result for it in part], *([] for _ in event.result[1:])]

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from labs.agents.meet_load import ABUSES
+from labs.kit import introduced
+from labs.kit.homes import PEERS
 from labs.net import meeting
 from labs.net.endpoint import Protocol
 from labs.stage import matrix
@@ -49,12 +51,43 @@ def meet(homes, port, transport="udp", **changed):
         ("tcp", {}, "the server refused ASK: UNKNOWN"),
         ("udp", {"server": "198.18.255.1:4747"}, "the server did not answer HELLO"),
         ("udp", {"asks": False}, "nobody introduced bob"),
+        ("udp", {"forges": "record"}, "the server refused REGISTER: SIGNATURE"),
+        ("tcp", {"forges": "record"}, "the server refused REGISTER: SIGNATURE"),
     ],
 )
 def test_what_keeps_a_peer_from_meeting_is_said(homes, transport, changed, why):
     told = meet(homes, 41000 + len(why), transport, **changed)
     assert told["outcome"] == "no answer"
     assert told["why"].startswith(why)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_name_belongs_to_the_key_that_registered_it(homes, transport):
+    owner = {"name": "owned", "asks": False}
+    assert meet(homes, 42000, transport, **owner)["why"] == "nobody introduced bob-42000"
+    assert meet(homes, 42001, transport, **owner, key="another")["why"] == "the server refused REGISTER: TAKEN"
+    assert meet(homes, 42002, transport, **owner)["why"] == "nobody introduced bob-42002"
+
+
+def test_a_registration_that_has_expired_is_nobodys(homes):
+    """bob registers for a second, and waits for longer than that in vain: then nobody knows him."""
+    plan = {"name": "brief", "wanted": "nobody", "server": str(homes._server), "port": 42010, "lifetime": 1}
+    scene = homes._scene
+    scene.act("bob", "puncher.report", scene.act("bob", "puncher.start", "udp", plan | {"asks": False}))
+    assert meet(homes, 42011, wanted="brief")["why"] == "the server refused ASK: UNKNOWN"
+    taken = meet(homes, 42012, name="brief", key="another", asks=False)
+    assert taken["why"].startswith("nobody introduced"), "its name is free again"
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_who_cannot_sign_as_the_one_that_was_introduced_is_not_met(homes, transport):
+    """bob's checks come, and are signed by another key than the server has told alice."""
+    for router in ("router_a", "router_b"):
+        homes._become(router, "none")
+    plans = {"bob": {"forges": "checks"}}
+    started = introduced.begin(homes._scene, homes._server, PEERS, Protocol(transport), 42020, plans, again=True)
+    told = introduced.wait(homes._scene, started)
+    assert (told["alice"]["outcome"], told["alice"]["heard"]) == ("no answer", 0)
 
 
 def test_a_server_that_is_down_is_said_at_once_over_tcp(homes):
@@ -102,9 +135,16 @@ def test_any_two_routers_can_be_tried(words, tmp_path):
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.parametrize("lab", ["predict", "birthday"])
+def test_ports_are_guessed_over_tcp_as_well(lab, tmp_path):
+    done = run_invoke("lab", lab, "--proto", "tcp", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (("predict", "--proto", "icmp"), "--proto icmp is not possible; wanted was udp or tcp"),
         (("punch", "--a", "eim/x"), "filtering=x is not possible"),
         (("punch", "--proto", "sctp"), "--proto sctp is not possible; wanted was udp or tcp"),
         (("punch", "--order", "c"), "--order c is not possible; wanted was both, a or b"),

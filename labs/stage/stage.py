@@ -115,8 +115,15 @@ class Stage:
             raise SetupError(f"{host} ended before it was ready; it said: {said or 'nothing'}", "See `invoke doctor`.")
 
     def nodes(self) -> dict[str, Node]:
-        """A channel to the program of every host."""
-        return {host.name: Node(host.name, self.streams[host.name]) for host in self.topology.hosts}
+        """A channel to the program of every host, once all that route have their addresses and rules.
+
+        A router's program answers when it is set up; before that, packets go astray.
+        """
+        nodes = {host.name: Node(host.name, self.streams[host.name]) for host in self.topology.hosts}
+        routing = [it.name for it in self.topology.hosts if len(it.interfaces) > 1 and not it.lives_with]
+        with ThreadPoolExecutor(HANDS) as hands:
+            list(hands.map(lambda name: nodes[name].run("true"), routing))
+        return nodes
 
     def remove(self) -> None:
         """Remove everything of this run, as often as it is asked; not to be interrupted, since it is bounded."""

@@ -322,19 +322,20 @@ def verdicts(_: Context, run: list[str], json: bool = False, out: str = "results
 
 @task(help={"json": _JSON, "runs": "how often each thing is measured", "labs": "measure every lab once instead",
             "routers": "measure what gets through the routers instead",
-            "rendezvous": "measure what the rendezvous server can take instead"})  # fmt: skip
+            "rendezvous": "measure how long a meeting takes, and what its server can take, instead"})  # fmt: skip
 @command
 def bench(_: Context, json: bool = False, runs: int = 5, labs: bool = False, routers: bool = False,
           rendezvous: bool = False) -> None:  # fmt: skip
     """Measure `invoke lab nat` against the floor: the same containers and networks, and nothing else."""
     from labs.stage import bench as measuring
+    from labs.stage import load
     from labs.stage.narrator import Narrator
 
     tell = Narrator(quiet=json)
     if labs or routers or rendezvous:
         with tell.working("measuring"):
-            said, numbers = (measuring.labs(tell) if labs else measuring.routers(runs, tell) if routers
-                             else measuring.rendezvous(tell))  # fmt: skip
+            said, numbers = (measuring.labs(tell) if labs else load.routers(runs, tell) if routers
+                             else load.rendezvous(tell))  # fmt: skip
         tell.say(said)
         if json:
             as_json(numbers)
@@ -426,8 +427,8 @@ def matrix(_: Context, proto: str = "both", a: str = "", b: str = "", repeat: in
     writable(page)
     protocols = [it for it in (Protocol.UDP, Protocol.TCP) if proto in ("both", it.value)]
     if not protocols or bool(a) != bool(b):
-        raise UsageError(f"--proto {proto} -a {a or '?'} -b {b or '?'} was understood only in part",
-                         "Wanted was --proto udp, tcp or both, and -a with -b or neither.")  # fmt: skip
+        raise UsageError(f"--proto {proto} --a {a or '?'} --b {b or '?'} was understood only in part",
+                         "Wanted was --proto udp, tcp or both, and --a with --b or neither.")  # fmt: skip
     pair = (text(session.behaviour_called(a)), text(session.behaviour_called(b))) if a else None
     connected = engine.connect()
     cells = []
@@ -437,7 +438,8 @@ def matrix(_: Context, proto: str = "both", a: str = "", b: str = "", repeat: in
                 some = list(homes.play([protocol], pair, tell))
                 cells += some
                 tell.grid(some)
-                tell.say(f"{protocol.value}: {grid.summary(some)}\n")
+                tell.say(f"{protocol.value}: {grid.summary(some)}")
+                tell.say(f"  one of them alone: {some[0].replay}\n")
     for cell in cells:
         if cell.surprises:
             tell.announce(f"{cell}: {' / '.join(cell.said)}; theory: {cell.predicted.why}")
@@ -445,8 +447,7 @@ def matrix(_: Context, proto: str = "both", a: str = "", b: str = "", repeat: in
             with tell.working("playing it again, with every packet"):
                 again = run.run(session.begin("punch", "", tell, options=chosen), Path(out), run.Audience())
                 again.removal()
-            words = f"-a '{cell.a}' -b '{cell.b}' --proto {cell.protocol.value} --order {cell.order.value}"
-            tell.announce(f"  invoke lab punch {words}\n  {again.path}")
+            tell.announce(f"  {cell.replay}\n  {again.path}")
     if json:
         as_json([it.as_dict() for it in cells])
     if junit:

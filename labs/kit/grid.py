@@ -42,11 +42,17 @@ class Cell:
     def __str__(self) -> str:
         return f"{self.a} and {self.b}, {self.protocol.value}, first: {self.order.value}"
 
+    @property
+    def replay(self) -> str:
+        """The command that plays this meeting alone, with every packet."""
+        return (f"invoke lab punch --a '{self.a}' --b '{self.b}' --proto {self.protocol.value} "
+                f"--order {self.order.value}")  # fmt: skip
+
     def as_dict(self) -> dict[str, Any]:
         """For programs."""
         return {"a": self.a, "b": self.b, "proto": self.protocol.value, "order": self.order.value,
                 "predicted": self.predicted.meets, "why": self.predicted.why, "met": self.met,
-                "surprise": self.surprises, "said": [*self.said], "seconds": self.seconds}  # fmt: skip
+                "surprise": self.surprises, "replay": self.replay, "said": [*self.said], "seconds": self.seconds}  # fmt: skip
 
 
 def sign(cells: Sequence[Cell]) -> str:
@@ -129,5 +135,5 @@ def write_page(cells: Sequence[Cell], path: Path) -> None:
 
 def _box(cells: Sequence[Cell]) -> str:
     kind = "s" if any(it.surprises for it in cells) else "y" if any(it.met for it in cells) else "n"
-    told = "&#10;".join(html.escape(f"{it.order.value}: {it.predicted.why}") for it in cells)
+    told = "&#10;".join(html.escape(f"{it.order.value}: {it.predicted.why}\n{it.replay}", quote=True) for it in cells)
     return f'<td class="{kind}" title="{told}">{sign(cells)}</td>'

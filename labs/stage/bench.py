@@ -16,16 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any
 
 from ..kit.errors import SetupError
-from ..net import meeting
 from . import fleet, images, ownership
 from .engine import Engine, connect
 from .ownership import HANDS
 from .progress import Progress
 from .recordings import HOME
-from .scene import LiveScene
 from .signals import undisturbed
 from .stage import Stage, new_run
 
@@ -207,81 +205,3 @@ def labs(tell: Progress) -> tuple[str, dict[str, Figure]]:
         f"  {fleet.AT_ONCE} at once                        {together:6.2f}",
         f"{largest!r} dominates: {took / whole:.0%} of them, one after the other",
     ]), figures  # fmt: skip
-
-
-CROWD, INTRODUCTIONS = 10_000, 3_000
-HONEST, ABUSE_RATE, ABUSE_SECONDS = 50, 2_000, 3.0
-
-
-def rendezvous(tell: Progress) -> tuple[str, dict[str, Figure]]:
-    """What the rendezvous server can take: registrations, memory, introductions, and honest peers among others."""
-    engine = connect()
-    stage = Stage(engine, "homes", new_run(), "none", images.ensure(engine, tell), taps=False)
-    try:
-        stage.build()
-        stage.attach()
-        stage.start()
-        scene = LiveScene(stage.topology, stage.nodes(), lambda _: None)
-        for router in ("router_a", "router_b"):
-            scene.act(router, "router.become", "none")
-        server = scene.endpoint("server", meeting.PORT)
-        scene.act("server", "rendezvous.start", server.address, server.port, 2 * CROWD)
-        before = cast("int", scene.act("server", "rendezvous.memory"))
-        figures: Figure = {}
-        tell.note("a crowd registers")
-        rates = [cast("float", scene.act("alice", "meet_load.crowd", str(server), f"crowd-{part}", CROWD // 5))
-                 for part in range(5)]  # fmt: skip
-        figures["registrations a second"] = statistics.median(rates)
-        figures["bytes a peer"] = (cast("int", scene.act("server", "rendezvous.memory")) - before) / CROWD
-        tell.note("introductions")
-        figures["introductions a second"] = cast(
-            "float", scene.act("alice", "meet_load.introductions", str(server), INTRODUCTIONS)
-        )
-        for kind in ("malformed", "truncated", "replayed", "forged", "hellos"):
-            tell.note(f"honest peers among {kind}")
-            scene.act("bob", "meet_load.misbehave", str(server), kind, ABUSE_SECONDS, ABUSE_RATE)
-            done = cast("int", scene.act("alice", "meet_load.honest", str(server), f"honest-{kind}", HONEST))
-            figures[f"honest among {kind}"] = done / HONEST
-    finally:
-        stage.remove()
-    lines = [f"the rendezvous server, on one core, {CROWD} peers registered"]
-    lines += [f"  {name:<28} {value:10.2f}" for name, value in figures.items()]
-    lines += ["  (wanted: 1000 introductions a second, every honest peer served)",
-              "signatures dominate: one to verify for each registration and each question"]  # fmt: skip
-    return "\n".join(lines), {"rendezvous": figures}
-
-
-LOADED = ("none", "masquerade", "eim/apdf", "apdm/eif")
-LOAD_PORT, LOAD_SECONDS = 8000, 1.0
-
-
-def routers(runs: int, tell: Progress) -> tuple[str, dict[str, Figure]]:
-    """What one flow gets through each router, as a share of plain masquerade, measured in turn on one pair of hosts,
-    in words and in numbers (datagrams and bytes a second)."""
-    engine = connect()
-    stage = Stage(engine, "nat", new_run(), "masquerade", images.ensure(engine, tell), taps=False)
-    rates: dict[str, list[tuple[float, float]]] = {name: [] for name in LOADED}
-    try:
-        stage.build()
-        stage.attach()
-        stage.start()
-        scene = LiveScene(stage.topology, stage.nodes(), lambda _: None)
-        where = scene.endpoint("alice", LOAD_PORT)
-        for number in range(runs):
-            for name in LOADED:
-                tell.note(f"run {number + 1} of {runs}: {name}")
-                scene.act("router", "router.become", name)
-                scene.act("alice", "load.count", LOAD_PORT)
-                scene.act("client1", "load.send", where.address, where.port, LOAD_SECONDS)
-                datagrams, size = cast("list[int]", scene.act("alice", "load.counted"))
-                rates[name].append((datagrams / LOAD_SECONDS, size / LOAD_SECONDS))
-    finally:
-        stage.remove()
-    udp = {name: statistics.median(it[0] for it in seen) for name, seen in rates.items()}
-    tcp = {name: statistics.median(it[1] for it in seen) for name, seen in rates.items()}
-    return "\n".join([
-        f"one flow through a router, median of {runs} runs          UDP 100 B   share       TCP   share",
-        *(f"  {name:<40} {udp[name] / 1e3:12.0f} k/s {udp[name] / udp['masquerade']:7.2f} "
-          f"{tcp[name] * 8 / 1e9:6.1f} Gb/s {tcp[name] / tcp['masquerade']:6.2f}" for name in LOADED),
-        "  (wanted: exact rules at least 0.70 of masquerade)",
-    ]), {"udp": udp, "tcp": tcp}  # fmt: skip

@@ -135,5 +135,6 @@ def write_page(cells: Sequence[Cell], path: Path) -> None:
 
 def _box(cells: Sequence[Cell]) -> str:
     kind = "s" if any(it.surprises for it in cells) else "y" if any(it.met for it in cells) else "n"
-    told = "&#10;".join(html.escape(f"{it.order.value}: {it.predicted.why}\n{it.replay}", quote=True) for it in cells)
+    told = "&#10;".join(html.escape(line) for it in cells
+                        for line in (f"{it.order.value}: {it.predicted.why}", it.replay))  # fmt: skip
     return f'<td class="{kind}" title="{told}">{sign(cells)}</td>'

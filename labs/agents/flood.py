@@ -6,6 +6,8 @@ import os
 import socket
 import time
 
+from . import child
+
 _children: list[int] = []
 
 
@@ -17,18 +19,19 @@ def start(mark: str, first: int, count: int, targets: list[tuple[str, int]], at_
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.bind(("0.0.0.0", first + number))
         sockets.append(sock)
-    child = os.fork()
-    if child == 0:
+
+    def write() -> None:
         while time.monotonic_ns() < at_ns:
             pass  # both hosts share the clock, and begin together
         for number, sock in enumerate(sockets):
             for index, target in enumerate(targets):
                 sock.sendto(f"[{mark} {number} {index}] ".encode(), tuple(target))
-        os._exit(0)
+
+    started = child.begin(write)
     for sock in sockets:
         sock.close()
-    _children.append(child)
-    return child
+    _children.append(started)
+    return started
 
 
 def soon(milliseconds: int) -> int:

@@ -7,6 +7,9 @@ import os
 import signal
 import socket
 import time
+from functools import partial
+
+from . import child
 
 SMALL, LARGE = b"x" * 100, b"x" * 65536
 _counting: list[tuple[int, int]] = []
@@ -22,12 +25,10 @@ def count(port: int) -> None:
         if kind == socket.SOCK_STREAM:
             sock.listen()
         report, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            _count(sock, kind, write)
+        counting = child.begin(partial(_count, sock, kind, write))
         os.close(write)
         sock.close()
-        _counting.append((child, report))
+        _counting.append((counting, report))
 
 
 def _count(sock: socket.socket, kind: int, report: int) -> None:

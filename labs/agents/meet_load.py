@@ -13,6 +13,7 @@ from dataclasses import replace
 from ..net import meeting
 from ..net.endpoint import Endpoint
 from ..net.meeting import Kind, Message
+from . import child
 from .keys import Key
 
 WINDOW = 32  # questions on the way at a time
@@ -132,8 +133,8 @@ def misbehave(server: str, kind: str, seconds: float, rate: int) -> int:
     guest.greet()
     good = guest.registration("victim")
     guest.converse([good], Kind.REGISTERED, 2.0)
-    child = os.fork()
-    if child == 0:
+
+    def abuse() -> None:
         make = _abuse(kind, good)
         end = time.monotonic() + seconds
         while (now := time.monotonic()) < end:
@@ -143,8 +144,8 @@ def misbehave(server: str, kind: str, seconds: float, rate: int) -> int:
                 except OSError:
                     continue
             select.select([], [], [], max(0.0, 0.01 - (time.monotonic() - now)))
-        os._exit(0)
-    return child
+
+    return child.begin(abuse)
 
 
 def _abuse(kind: str, good: bytes) -> Callable[[], bytes]:

@@ -82,7 +82,7 @@ class _Switchboard:
     def __init__(self, side: Side, listener: socket.socket, peer: Message) -> None:
         self.side, self.listener, self.peer = side, listener, peer
         self.calls: dict[socket.socket, tuple[_Line, float]] = {}  # on which line, since when
-        self.talks: dict[socket.socket, bytearray] = {}
+        self.talks: dict[socket.socket, tuple[Endpoint, bytearray]] = {}  # with whom, and what was heard
         listener.setblocking(False)
 
     def dial(self, lines: list[_Line]) -> int:
@@ -122,7 +122,7 @@ class _Switchboard:
         try:
             stream.setblocking(False)
             stream.send(self.side.check(self.peer.token, True))
-            self.talks[stream] = bytearray()
+            self.talks[stream] = (Endpoint(*stream.getpeername()), bytearray())
         except OSError:
             stream.close()
 
@@ -131,8 +131,8 @@ class _Switchboard:
         piece = b""
         try:
             piece = stream.recv(65536)
-            self.talks[stream] += piece
-            begun = bytes(self.talks[stream])
+            self.talks[stream][1].extend(piece)
+            begun = bytes(self.talks[stream][1])
             length = meeting.length(begun[:16])
             if length and len(begun) >= length and valid(begun[:length], self.peer):
                 return True
@@ -173,7 +173,7 @@ def _calls(side: Side, listener: socket.socket, peer: Message, report: Report) -
                 due = now + PACE
             if stream := board.turn():
                 report.outcome, report.heard, report.seconds = "direct", 1, round(time.monotonic() - start, 4)
-                local, where = Endpoint(*stream.getsockname()), Endpoint(*stream.getpeername())
+                local, where = Endpoint(*stream.getsockname()), board.talks[stream][0]
                 report.local, report.peer, report.way = str(local), str(where), _way(side.plan, local, where, targets)
                 select.select([], [], [], LINGER)
                 return

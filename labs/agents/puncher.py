@@ -13,7 +13,7 @@ import select
 import sys
 from typing import Any
 
-from . import punch_tcp, punch_udp
+from . import child, punch_tcp, punch_udp
 
 _MEET = {"udp": punch_udp.meet, "tcp": punch_tcp.meet}
 _children: dict[int, int] = {}  # the pipe of each
@@ -22,28 +22,30 @@ _children: dict[int, int] = {}  # the pipe of each
 def start(transport: str, said: dict[str, Any]) -> int:
     """Meet in a forked process; returns its pid, `report` waits for what came of it."""
     ours, theirs = os.pipe()
-    child = os.fork()
-    if child == 0:
+
+    def tell() -> None:
         os.close(ours)
-        told = _MEET[transport](said)
-        os.write(theirs, json.dumps(told).encode())
-        os._exit(0)
+        os.write(theirs, json.dumps(_MEET[transport](said)).encode())
+
+    meeting = child.begin(tell)
     os.close(theirs)
-    _children[child] = ours
-    return child
+    _children[meeting] = ours
+    return meeting
 
 
-def report(child: int) -> dict[str, Any]:
-    """What came of a meeting; TimeoutError when it does not end."""
-    pipe = _children.pop(child)
+def report(meeting: int) -> dict[str, Any]:
+    """What came of a meeting; TimeoutError when it does not end, ChildProcessError when it failed."""
+    pipe = _children.pop(meeting)
     if not select.select([pipe], [], [], 10.0)[0]:
-        os.kill(child, 9)
+        os.kill(meeting, 9)
         raise TimeoutError("the puncher did not end")
     said = b""
     while piece := os.read(pipe, 65536):
         said += piece
     os.close(pipe)
-    os.waitpid(child, 0)
+    os.waitpid(meeting, 0)
+    if not said:
+        raise ChildProcessError("the puncher failed; what it said of it is in the log")
     told: dict[str, Any] = json.loads(said)
     return told
 

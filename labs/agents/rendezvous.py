@@ -16,7 +16,7 @@ from contextlib import suppress
 from ..net import meeting
 from ..net.endpoint import Endpoint, Protocol
 from ..net.rendezvous import Address, Limits, Rendezvous
-from . import keys
+from . import child, keys
 
 _children: list[int] = []
 
@@ -90,14 +90,12 @@ class Server:
 def start(own: str, port: int = meeting.PORT, names_of_address: int = Limits().names_of_address) -> int:
     """Serve in a forked process; returns its pid."""
     server = Server(own, port, Limits(names_of_address=names_of_address))
-    child = os.fork()
-    if child == 0:
-        server.serve()
+    serving = child.begin(server.serve)
     server.udp.close()
     server.listener.close()
     server.selector.close()
-    _children.append(child)
-    return child
+    _children.append(serving)
+    return serving
 
 
 def memory() -> int:

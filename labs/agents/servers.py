@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import selectors
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from . import child
 
 _children: dict[str, int] = {}
 
@@ -41,12 +42,7 @@ def descriptors(limit: int) -> int:
 
 def _start(name: str, port: int, serve: Callable[[socket.socket], None]) -> None:
     listener = socket.create_server(("0.0.0.0", port), backlog=64)
-    child = os.fork()
-    if child == 0:
-        with suppress(OSError):
-            serve(listener)
-        os._exit(0)
-    _children[name] = child
+    _children[name] = child.begin(partial(serve, listener))
     listener.close()
 
 

@@ -10,7 +10,6 @@ docker compose -f compose/nat.yml exec -d alice python3 -m labs.agents.stun_serv
 from __future__ import annotations
 
 import json
-import os
 import selectors
 import socket
 import sys
@@ -18,6 +17,7 @@ from contextlib import suppress
 
 from ..net import stun
 from ..net.endpoint import Endpoint
+from . import child
 
 PORTS = (stun.PORT, stun.PORT + 1)
 PARTNERS = stun.PORT - 1  # where a partner asks for an answer to be sent from here
@@ -149,14 +149,12 @@ class Server:
 def start(own: str, partner: str) -> int:
     """Serve in a forked process; returns its pid."""
     server = Server(own, partner)
-    child = os.fork()
-    if child == 0:
-        server.serve()
+    serving = child.begin(server.serve)
     for opened in (*server.udp.values(), *server.listeners.values()):
         opened.close()
     server.selector.close()
-    _children.append(child)
-    return child
+    _children.append(serving)
+    return serving
 
 
 if __name__ == "__main__":

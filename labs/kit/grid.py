@@ -51,8 +51,8 @@ class Cell:
     def as_dict(self) -> dict[str, Any]:
         """For programs."""
         return {"a": self.a, "b": self.b, "proto": self.protocol.value, "order": self.order.value,
-                "predicted": self.predicted.meets, "why": self.predicted.why, "met": self.met,
-                "surprise": self.surprises, "replay": self.replay, "said": [*self.said], "seconds": self.seconds}  # fmt: skip
+                "predicted": self.predicted.meets, "why": self.predicted.why, "met": self.met, "said": [*self.said],
+                "seconds": self.seconds, "surprise": self.surprises, "replay": self.replay}  # fmt: skip
 
 
 def sign(cells: Sequence[Cell]) -> str:

@@ -52,11 +52,11 @@ def _count(sock: socket.socket, kind: int, report: int) -> None:
 def counted() -> list[int]:
     """End both children: how many datagrams, and how many bytes over TCP."""
     totals = []
-    for child, report in _counting:
-        os.kill(child, signal.SIGTERM)
+    for counting, report in _counting:
+        os.kill(counting, signal.SIGTERM)
         with os.fdopen(report) as pipe:
             totals.append(json.loads(pipe.read()))
-        os.waitpid(child, 0)
+        os.waitpid(counting, 0)
     _counting.clear()
     return totals
 

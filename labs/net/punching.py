@@ -104,7 +104,7 @@ def predict(a: NatBehaviour, b: NatBehaviour, protocol: Protocol, order: Order =
     early, late = (one, other) if order is Order.A else (other, one)
     if protocol is Protocol.UDP:
         late.hears_early(early.source(late.seen))
-    elif luck := _must_cross(early, late):
+    elif luck := _luck(early, late):
         return Prediction(None, luck)
     tries = (_one_way(one, other, protocol, order is Order.A), _one_way(other, one, protocol, order is Order.B))
     return next((it for it in tries if it.meets), Prediction(False, "; ".join(it.why for it in tries)))
@@ -149,16 +149,23 @@ def _session(caller: _Side, callee: _Side, source: Endpoint, when: str, knocks: 
     return Prediction(True, f"{knocks}, {callee.name} lets it in {when}, and answers from where it was called")
 
 
-def _must_cross(early: _Side, late: _Side) -> str:
-    """Why only two calls that cross can make a connection, that is, luck; empty where it is not so."""
+def _luck(early: _Side, late: _Side) -> str:
+    """Why it depends on where two calls over TCP happen to cross; empty where it does not.
+
+    A router of the Linux kind knows the sequence numbers of a session. One that has seen both SYNs, or whose host's call
+    ended without its knowing, holds whatever follows between the same ends for invalid until the session's time is up.
+    """
     if all(it.nat.unsolicited is Unsolicited.HOST for it in (early, late)):
-        return "each router answers an early call with RST, and forgets its own host's"
+        return "each router answers an early call with RST, and forgets its own host's: the calls must cross"
     source, own = early.source(late.seen), late.source(early.seen)
     same = early.nat.translates and (source, own) == (early.seen, late.seen)
-    if late.nat.unsolicited is Unsolicited.ICMP and same and not late.admits(source, ()):
+    if not same or late.admits(source, ()) or late.nat.unsolicited is Unsolicited.DROP:
+        return ""
+    if late.nat.unsolicited is Unsolicited.ICMP:
         return (f"the router of {late.name} ends {early.name}'s calls by ICMP, and their session stays at "
                 f"{early.name}'s: what answers {late.name} in between has other sequence numbers")  # fmt: skip
-    return ""
+    return (f"the router of {late.name} answers {early.name}'s calls with RST, and they call again: that works, unless "
+            f"the call of {late.name} overtakes an RST")  # fmt: skip
 
 
 def _words(side: _Side) -> str:

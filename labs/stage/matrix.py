@@ -37,7 +37,7 @@ class Matrix:
             self._stage.start()
             self._scene = LiveScene(self._stage.topology, self._stage.nodes(), lambda _: None)
             self._server = self._scene.endpoint("server", meeting.PORT)
-            self._scene.act("server", "rendezvous.start", self._server.address)
+            self._scene.act("server", "rendezvous.start", self._server.address, self._server.port, PORTS)
         except BaseException:
             self._stage.remove()
             raise

@@ -152,8 +152,8 @@ def _session(caller: _Side, callee: _Side, source: Endpoint, when: str, knocks: 
 def _luck(early: _Side, late: _Side) -> str:
     """Why it depends on where two calls over TCP happen to cross; empty where it does not.
 
-    Linux routers know the sequence numbers of a session. One that has seen both SYNs, or whose host's call ended without
-    its knowing, holds what follows between the same ends for invalid until the session's time is up.
+    Linux routers know the sequence numbers of a session. One that has seen both SYNs, or whose host's call ended
+    without its knowing, holds what follows between the same ends for invalid until the session's time is up.
     """
     if all(it.nat.unsolicited is Unsolicited.HOST for it in (early, late)):
         return "each router answers an early call with RST, and forgets its own host's: the calls must cross"

@@ -10,7 +10,6 @@ import random
 import select
 import socket
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from ..net import meeting
@@ -28,15 +27,14 @@ def meet(said: dict[str, Any]) -> dict[str, Any]:
         control.settimeout(ANSWER * TRIES)
         try:
             control.connect((plan.server.address, plan.server.port))
-            frames = _frames(control)
-            side = Side(plan, control.sendall, lambda patience: _next_frame(control, frames, patience))
+            side = Side(plan, control.sendall, _Messages(control).next)
             side.guesses = guess.over_tcp((_shared(plan.port) for _ in plan.observers), plan)
             peer = side.meet()
             report.seen = str(side.seen)
             _calls(side, listener, peer, report)
             if plan.relay and report.outcome != "direct":
                 relay.talk(side, peer, report)
-        except (OSError, RefusedError) as refused:
+        except (OSError, ValueError, RefusedError) as refused:
             report.why = str(refused)
     return report.as_dict()
 
@@ -51,22 +49,24 @@ def _shared(port: int) -> socket.socket:
     return opened
 
 
-def _frames(stream: socket.socket) -> Iterator[bytes]:
-    """The messages of a stream, until it ends."""
-    begun = bytearray()
-    while piece := stream.recv(65536):
-        begun += piece
-        while (length := meeting.length(bytes(begun[:16]))) and len(begun) >= length:
-            yield bytes(begun[:length])
-            del begun[:length]
+class _Messages:
+    """The messages of a stream, one after the other."""
 
+    def __init__(self, stream: socket.socket) -> None:
+        self.stream, self.begun = stream, bytearray()
 
-def _next_frame(stream: socket.socket, frames: Iterator[bytes], patience: float) -> bytes | None:
-    stream.settimeout(max(patience, 0.001))
-    try:
-        return next(frames, None)
-    except TimeoutError:
-        return None
+    def next(self, patience: float) -> bytes | None:
+        """The next one; None when none came in time, or none will come any more. ValueError for something else."""
+        deadline = time.monotonic() + patience
+        while (length := meeting.length(bytes(self.begun[:16]))) is None or len(self.begun) < length:
+            if not select.select([self.stream], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                return None
+            if not (piece := self.stream.recv(65536)):
+                return None
+            self.begun += piece
+        message = bytes(self.begun[:length])
+        del self.begun[:length]
+        return message
 
 
 AGAIN = 0.05  # seconds until a call is made anew

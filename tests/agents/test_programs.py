@@ -36,12 +36,3 @@ def test_a_wrong_word_is_answered_with_the_usage():
     done = client("sctp", "127.0.0.1:1")
     assert done.returncode == 1
     assert done.stderr.startswith("usage: client udp|tcp ADDRESS:PORT")
-
-
-@pytest.fixture
-def free_port():
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

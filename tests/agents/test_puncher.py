@@ -1,0 +1,73 @@
+"""The puncher's parts and its programs, on this machine's loopback."""
+
+import json
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from labs.agents.punch_tcp import _Messages
+from labs.net import meeting
+from labs.net.meeting import Kind, Message
+
+from ..conftest import CHECKOUT
+
+HELLO = meeting.encode(Message(Kind.HELLO, b"12345678"))
+
+
+@pytest.fixture
+def stream():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield _Messages(ours), theirs
+
+
+def test_messages_are_told_apart_however_they_come(stream):
+    messages, other = stream
+    assert messages.next(0.0) is None
+    other.sendall(HELLO[:10])
+    assert messages.next(0.01) is None, "not whole yet"
+    other.sendall(HELLO[10:] + HELLO + HELLO[:30])
+    assert [messages.next(0.01) for _ in range(3)] == [HELLO, HELLO, None]
+    other.sendall(HELLO[30:])
+    assert messages.next(0.01) == HELLO
+
+
+def test_who_has_ended_says_nothing_more(stream):
+    messages, other = stream
+    other.sendall(HELLO[:10])
+    other.close()
+    assert messages.next(5.0) is None
+
+
+def test_something_else_is_no_message(stream):
+    messages, other = stream
+    other.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    with pytest.raises(ValueError, match="does not begin with the magic"):
+        messages.next(0.1)
+
+
+@pytest.fixture
+def rendezvous(free_port):
+    serve = f"from labs.agents.rendezvous import Server; s = Server('127.0.0.1', {free_port}); print(1); s.serve()"
+    argv = [sys.executable, "-u", "-c", serve]
+    with subprocess.Popen(argv, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield f"127.0.0.1:{free_port}"
+        process.kill()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_two_programs_meet(rendezvous, free_ports, transport):
+    here, there = map(str, free_ports[1:])
+
+    def puncher(*words):
+        argv = [sys.executable, "-m", "labs.agents.puncher", transport, *words]
+        return subprocess.Popen(argv, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+
+    with puncher("bob", "alice", rendezvous, there) as bob, puncher("alice", "bob", rendezvous, here, "asks") as alice:
+        told = [json.loads(it.communicate(timeout=20)[0]) for it in (alice, bob)]
+    assert [it["outcome"] for it in told] == ["direct", "direct"]
+    assert [it["seen"] for it in told] == [f"127.0.0.1:{here}", f"127.0.0.1:{there}"]

@@ -40,7 +40,7 @@ def meet(homes, port, transport="udp", **changed):
     """What alice's puncher reports of a meeting with a bob who may be missing."""
     scene, number = homes._scene, port
     plan = {"name": f"alice-{number}", "wanted": f"bob-{number}", "server": str(homes._server), "port": port,
-            "asks": True} | changed  # fmt: skip
+            "asks": True, "hope": 0.3} | changed  # fmt: skip
     return scene.act("alice", "puncher.report", scene.act("alice", "puncher.start", transport, plan))
 
 
@@ -71,7 +71,8 @@ def test_a_name_belongs_to_the_key_that_registered_it(homes, transport):
 
 def test_a_registration_that_has_expired_is_nobodys(homes):
     """bob registers for a second, and waits for longer than that in vain: then nobody knows him."""
-    plan = {"name": "brief", "wanted": "nobody", "server": str(homes._server), "port": 42010, "lifetime": 1}
+    plan = {"name": "brief", "wanted": "nobody", "server": str(homes._server), "port": 42010, "lifetime": 1,
+            "hope": 1.2}  # fmt: skip
     scene = homes._scene
     scene.act("bob", "puncher.report", scene.act("bob", "puncher.start", "udp", plan | {"asks": False}))
     assert meet(homes, 42011, wanted="brief")["why"] == "the server refused ASK: UNKNOWN"

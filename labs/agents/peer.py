@@ -18,7 +18,6 @@ from ..net.meeting import Candidate, Kind, Message, Where
 from .keys import Key, verify
 
 ANSWER, TRIES = 0.3, 3  # seconds for an answer of the server, and how often it is asked
-INTRODUCED = 3.0  # seconds to be introduced
 PACE = 0.01  # seconds between two tries
 LINGER = 0.03  # seconds that a side answers after it is done
 
@@ -33,6 +32,7 @@ class Plan:
     port: int
     asks: bool  # this side asks, the other waits to be introduced
     delay: float = 0.0  # seconds to let the other one be first
+    hope: float = 3.0  # seconds to be introduced
     patience: float = 0.25  # seconds of checks
     hosts: tuple[Endpoint, ...] = ()  # its own endpoints that it tells
     observers: tuple[Endpoint, ...] = ()  # STUN servers, to guess from which port the next packet will come
@@ -111,7 +111,7 @@ class Side:
         self.seen = self._ask(self._signed(record, "record"), Kind.REGISTERED).candidates[0].endpoint
         if not self.plan.asks:
             return self._introduced()
-        deadline = time.monotonic() + INTRODUCED
+        deadline = time.monotonic() + self.plan.hope
         while True:  # the other one may not have registered yet
             wish = Message(Kind.ASK, os.urandom(8), cookie, (self.plan.name, self.plan.wanted), issued=self._next())
             try:
@@ -156,7 +156,7 @@ class Side:
         raise RefusedError(f"the server did not answer {message.kind.name}")
 
     def _introduced(self) -> Message:
-        deadline = time.monotonic() + INTRODUCED
+        deadline = time.monotonic() + self.plan.hope
         while answer := self._read(deadline):
             if answer.kind is Kind.INTRODUCTION and answer.names == (self.plan.wanted,):
                 return answer

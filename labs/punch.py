@@ -45,8 +45,20 @@ def accepts(options: dict[str, str]) -> None:
         raise ValueError(f"--order {options['order']} is not possible; wanted was both, a or b")
 
 
+def called(packet: Packet) -> str | None:
+    """By what name a packet of the two is followed: its mark, or what a segment is and the end of its number, which no
+    router changes."""
+    if packet.mark or packet.protocol is not Protocol.TCP or meeting.PORT in (packet.flow.source.port,
+                                                                             packet.flow.destination.port):  # fmt: skip
+        return packet.mark
+    words = {"S": "SYN", "SA": "SYN-ACK", "R": "RST", "RA": "RST"}
+    number = packet.sequence or packet.acknowledgement
+    return f"{words[packet.flags]} ..{number % 100_000:05}" if packet.flags in words else None
+
+
 lab = Lab("punch", "Two routers, one try to meet", "homes", nats=("home",), guard=classified.check, fences=FENCES,
-          options={"a": "home", "b": "home", "proto": "udp", "order": "a"}, accepts=accepts)  # fmt: skip
+          options={"a": "home", "b": "home", "proto": "udp", "order": "a"}, accepts=accepts,
+          called=called)  # fmt: skip
 
 
 @lab.step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..net.endpoint import Field
@@ -28,15 +28,15 @@ class Journey:
         return next((hop for hop in self.hops if hop.packet.tap == tap), None)
 
 
-def journeys(packets: Iterable[Packet]) -> tuple[Journey, ...]:
-    """Every marked packet's journey, in the order they set out; `packets` are by time.
+def journeys(packets: Iterable[Packet], called: Callable[[Packet], str | None]) -> tuple[Journey, ...]:
+    """The journey of every packet that is called something, in the order they set out; `packets` are by time.
 
     A tap counts once in a journey: a TCP segment that was sent again does not travel twice.
     """
     found: dict[str, dict[str, Packet]] = {}
     for packet in packets:
-        if packet.mark is not None:
-            found.setdefault(packet.mark, {}).setdefault(packet.tap, packet)
+        if (name := called(packet)) is not None:
+            found.setdefault(name, {}).setdefault(packet.tap, packet)
     return tuple(Journey(mark, _hops(tuple(seen.values()))) for mark, seen in found.items())
 
 

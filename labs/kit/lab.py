@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from .claim import Check, Claim, Verdict
 from .facts import Facts
+from .packet import Packet
 from .scene import Scene
 
 
@@ -36,7 +37,7 @@ class Lab:
     `nats` are the behaviours its router is given, the everyday one first; `any_nat`: it can be given any other as well.
     Without a router nothing is translated. `options` are what else a person may choose, with what is chosen otherwise;
     `accepts` raises ValueError for a choice that is none. `guard` is asked before each claim: its EvidenceError leaves
-    it undecided.
+    it undecided. `called`: by what name a packet is followed from tap to tap for people to see, its mark otherwise.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Lab:
     guard: Callable[[Facts], None] = lambda _: None
     options: dict[str, str] = field(default_factory=dict)
     accepts: Callable[[dict[str, str]], None] = lambda _: None
+    called: Callable[[Packet], str | None] = lambda packet: packet.mark
     steps: list[Step] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
 

@@ -101,7 +101,7 @@ def packets(report: Report) -> Table:
     for side in sides:
         table.add_column(f"on the {side}", overflow="fold")
     table.add_column("ttl", justify="right", no_wrap=True)
-    every = journeys(facts.packets())
+    every = journeys(facts.packets(), report.lab.called)
     for journey in every[:_ROWS]:
         hops = [journey.at(side) for side in sides]
         ttls = ">".join(str(hop.packet.ttl) for hop in journey.hops if hop.packet.tap in sides)

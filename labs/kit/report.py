@@ -12,6 +12,7 @@ from typing import Any
 from ..net import presets
 from . import catalog
 from .claim import Check, Outcome, Verdict
+from .lab import Lab
 from .rundir import Run
 
 
@@ -20,7 +21,7 @@ class Report:
     """What a run directory says, judged."""
 
     run: Run
-    title: str
+    lab: Lab
     verdicts: tuple[Verdict, ...]
 
     @property
@@ -56,7 +57,7 @@ class Report:
 def judge(run: Run) -> Report:
     """Judge a run by the claims of its lab, from nothing but what the directory holds."""
     lab = catalog.find(run.lab)
-    return Report(run, lab.title, lab.judge(run.facts))
+    return Report(run, lab, lab.judge(run.facts))
 
 
 def as_dict(report: Report, seconds: Mapping[str, float] | None = None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Alice and Bob are introduced, and each sends to where the server saw the other. What a router does with the first packet
 that comes from there, and where its own host's packets come from, decides whether they hear each other. Choose the
 routers with --a and --b, the transport with --proto, who begins with --order: each packet is followed from router to
-router, and of what does not arrive the router that dropped it has kept count.
+router, and of what does not arrive the router that dropped it says by which rule.
 
     alice -- home_a -- router_a --+
                                   +-- core -- wan -- server, witness

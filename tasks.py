@@ -32,7 +32,7 @@ _FULL = "ask everything (bind: the whole table instead of a sample; timewait: wa
 
 
 @task(help={"name": "see `invoke catalog`", "nat": _NAT, "json": _JSON, "junit": _JUNIT, "out": _OUT, "keep": _KEEP,
-            "full": _FULL, "predict": _PREDICT, "a": _SIDE, "b": _SIDE, "proto": "punch: udp or tcp",
+            "full": _FULL, "predict": _PREDICT, "a": _SIDE, "b": _SIDE, "proto": "punch, predict, birthday: udp or tcp",
             "order": "punch: who begins, both, a or b"})  # fmt: skip
 @command
 def lab(_: Context, name: str, nat: str = "", json: bool = False, junit: str = "", out: str = "results",

@@ -93,9 +93,9 @@ class _Tries:
             self.report.why = "the peer was heard, and did not hear" if self.heard else "nothing of the peer was heard"
 
     def _round(self, number: int) -> None:
-        """Try everything; who has been heard already only tries whether there is a nearer way."""
+        """Try everything; who is done only tries whether there is a nearer way, and shows the other that there is."""
         if self.done_at:
-            for target in self.near if self.report.way != "told" else ():
+            for target in self.near:
                 self._say(self.sock, target)
             return
         for target in self.targets:

@@ -30,7 +30,7 @@ from .net.punching import predict
 
 EASY, HARD = "home", "apdm/apdf ports=random:7:50000-50099"
 LOW, HIGH = 50000, 50099
-SOCKETS, PROBES = 25, 60  # that none fits happens in fewer than one of 10^10 runs
+SOCKETS, PROBES = 25, 60  # were all drawn anew, none would fit in one of 10^10 runs; seeds draw the same each time
 LUCK = {"bob": {"sockets": SOCKETS}, "alice": {"probes": PROBES, "low": LOW, "high": HIGH}}
 PLAIN, PORT = 40000, 40001
 lab = Lab("birthday", "A birthday: two guesses that fit", "homes", nats=(EASY,), guard=classified.check, fences=FENCES,

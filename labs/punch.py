@@ -2,8 +2,8 @@
 
 Alice and Bob are introduced, and each sends to where the server saw the other. What a router does with the first packet
 that comes from there, and where its own host's packets come from, decides whether they hear each other. Choose the
-routers with --a and --b, the transport with --proto, who begins with --order: each packet is followed from router to
-router, and of what does not arrive the router that dropped it says by which rule.
+routers with --a and --b, the transport with --proto, who begins with --order. Each check or call is followed from
+router to router, and of what does not arrive the router that dropped it says by which rule.
 
     alice -- home_a -- router_a --+
                                   +-- core -- wan -- server, witness
@@ -28,10 +28,11 @@ from .net.behaviour import NatBehaviour, Unsolicited
 from .net.endpoint import Protocol
 from .net.event import Event
 from .net.presets import parse
-from .net.punching import Order, comes_in_at_once, predict
+from .net.punching import Order, Prediction, comes_in_at_once, predict, predict_crossing
 
 PORT = 40000
 HEAD_START = 0.03  # seconds
+A_MOMENT = 50_000  # nanoseconds that a router may take over a packet
 RULES = ("nft", "list", "table", "ip", "fourtuple")
 _COUNTED = re.compile(r'counter packets (\d+) .*comment "(filtered|clash)"')
 
@@ -72,7 +73,7 @@ def become_what_was_chosen(scene: Scene) -> None:
 @lab.step
 def try_to_meet(scene: Scene) -> None:
     """Both register and are introduced; then they send to each other, in the order that was chosen. The routers
-    trace what their rules do to each packet, and are asked what they have counted."""
+    trace what their rules do to what comes from outside, and are asked what they have counted."""
     where = scene.endpoint("server", meeting.PORT)
     scene.act("server", "rendezvous.start", where.address)
     for side in SIDE.values():
@@ -120,35 +121,39 @@ def _identity(packet: Packet) -> object:
     return packet.sequence if packet.protocol is Protocol.TCP else packet.mark
 
 
-def _first(facts: Facts, peer: str) -> bool:
-    """At the other's router: did this peer's first try come before the other's own left?"""
-    tap = f"out-{SIDE[PEERS[peer]]}"
-    came, left = tries(facts, tap, peer), tries(facts, tap, PEERS[peer])
-    return bool(came) and (not left or came[0].number < left[0].number)
+def _early(facts: Facts, peer: str) -> bool | None:
+    """At the other's router: had this peer's first try come before the other's own went in there? None where the router
+    had both in its hands at one moment."""
+    side, other = SIDE[PEERS[peer]], PEERS[peer]
+    came, went, left = (tries(facts, f"{tap}-{side}", who)[:1]
+                        for tap, who in (("out", peer), ("home", other), ("out", other)))  # fmt: skip
+    if not came or (left and left[0].time_ns < came[0].time_ns):
+        return False
+    return True if not went or came[0].time_ns + A_MOMENT < went[0].time_ns else None
 
 
-def _by_who_was_first(facts: Facts, nats: dict[str, NatBehaviour], protocol: Protocol) -> bool | None:
-    """What theory says, once the routers have seen whose call was there before the other's own; None for luck."""
-    by = {peer: predict(nats["alice"], nats["bob"], protocol, order).meets
-          for peer, order in zip(PEERS, (Order.A, Order.B), strict=True)}  # fmt: skip
-    first = [peer for peer in PEERS if _first(facts, peer)]
-    if None not in by.values():
-        return any(by[peer] for peer in first)
-    return by[first[0]] if first else None
+def _theory(facts: Facts) -> Prediction:
+    """What theory says, for the order in which the routers saw the first tries."""
+    nats, protocol = routers(facts), Protocol(facts.options["proto"])
+    first, second = (_early(facts, peer) for peer in PEERS)
+    a, b = (predict(nats["alice"], nats["bob"], protocol, order) for order in (Order.A, Order.B))
+    crossing = predict_crossing(nats["alice"], nats["bob"], protocol)
+    if a.meets is b.meets is crossing.meets:
+        return a
+    if first is None or second is None or (first and second):
+        return Prediction(None, "who was first could not be told")
+    return a if first else b if second else crossing
 
 
 @lab.claim
 def they_meet_as_theory_says(facts: Facts) -> Iterator[Check]:
-    """Both hear each other exactly where theory says so for these two routers."""
-    nats, protocol, told = routers(facts), Protocol(facts.options["proto"]), reports(facts)
-    theory = predict(nats["alice"], nats["bob"], protocol, Order(facts.options["order"]))
-    want = theory.meets
-    if want is None and facts.options["order"] == Order.BOTH.value:
-        want = _by_who_was_first(facts, nats, protocol)
-    if want is None:
+    """Both hear each other exactly where theory says so for these two routers, and for who was first."""
+    told, theory = reports(facts), _theory(facts)
+    if theory.meets is None:
         raise NotAsked(theory.why)
     for peer, event in told.items():
-        yield Check(f"{peer} meets {PEERS[peer]} ({theory.why})", want, event.result["outcome"] == "direct", (event,))
+        met = event.result["outcome"] == "direct"
+        yield Check(f"{peer} meets {PEERS[peer]} ({theory.why})", theory.meets, met, (event,))
 
 
 @lab.claim
@@ -156,7 +161,7 @@ def the_first_try_meets_the_filter(facts: Facts) -> Iterator[Check]:
     """The first packet of whoever begins comes in exactly where the other's router lets in somebody its host has not
     written to."""
     nats = routers(facts)
-    began = [peer for peer in PEERS if _first(facts, peer)]
+    began = [peer for peer in PEERS if _early(facts, peer)]
     if not began:
         raise NotAsked("at both routers the other's first packet came after the own host's")
     for peer in began:
@@ -191,8 +196,8 @@ def what_does_not_arrive_was_counted(facts: Facts) -> Iterator[Check]:
 
 @lab.claim
 def a_rule_ended_each(facts: Facts) -> Iterator[Check]:
-    """Each packet that reaches a router and not the home behind it was dropped by a rule of that router, whose own
-    trace says which; a router without such a rule takes it for its own. None that came home was dropped."""
+    """Each check or call that reaches a router and not the home behind it was dropped by a rule of that router, whose
+    own trace says which; a router without such a rule takes it for its own. None that came home was dropped."""
     nats, traced = routers(facts), {it.host: it for it in facts.acts("trace.stop")}
     for peer, other in PEERS.items():
         router, side = f"router_{SIDE[other]}", SIDE[other]

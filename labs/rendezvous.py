@@ -237,17 +237,18 @@ def introduced_they_meet(facts: Facts) -> Iterator[Check]:
 @lab.claim
 def each_knows_the_other_by_key(facts: Facts) -> Iterator[Check]:
     """The key each is told for the other is the one the other has registered and signed with, and every check that
-    comes is signed with it, and not with one's own."""
+    comes over UDP is signed with it, and not with one's own."""
     for peer, other in PEERS.items():
         registered, record = said(facts, f"home-{SIDE[other]}", Kind.REGISTER)[0]
         heard, introduction = said(facts, f"home-{SIDE[peer]}", Kind.INTRODUCTION)[0]
         yield Check(f"{peer} is told the key of {other}", record.key.hex(), introduction.key.hex(), (registered, heard))
         yield Check(f"{other} has signed it", True, signed.by(introduction.key, record), (registered, heard))
         own = said(facts, f"home-{SIDE[peer]}", Kind.REGISTER)[0][1].key
-        arrived = facts.topology.host(peer).address()
-        for packet, check in said(facts, f"home-{SIDE[peer]}", Kind.CHECK):
-            if packet.flow.destination.address != arrived:
-                continue
+        came = [it for it in said(facts, f"home-{SIDE[peer]}", Kind.CHECK)
+                if it[0].flow.destination.address == facts.topology.host(peer).address()]  # fmt: skip
+        if not came:
+            raise EvidenceError(f"no check came to {peer}")
+        for packet, check in came:
             yield Check(f"{packet.mark}: signed by {other}", True, signed.by(introduction.key, check), (packet, heard))
             yield Check(f"{packet.mark}: signed by {peer}", False, signed.by(own, check), (packet,))
 

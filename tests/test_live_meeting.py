@@ -89,6 +89,7 @@ def test_who_cannot_sign_as_the_one_that_was_introduced_is_not_met(homes, transp
     started = introduced.begin(homes._scene, homes._server, PEERS, Protocol(transport), 42020, plans, again=True)
     told = introduced.wait(homes._scene, started)
     assert (told["alice"]["outcome"], told["alice"]["heard"]) == ("no answer", 0)
+    assert (told["bob"]["outcome"], told["bob"]["heard"] > 0) == ("no answer", True), "the way between them is open"
 
 
 def test_a_server_that_is_down_is_said_at_once_over_tcp(homes):

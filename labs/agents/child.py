@@ -18,7 +18,6 @@ def begin(body: Callable[[], object]) -> int:
         body()
         code = 0
     except Exception:  # noqa: BLE001 -- whatever it is, it is to be seen
-        traceback.print_exc()
+        print(traceback.format_exc(), file=sys.stderr, flush=True)
     finally:
-        sys.stderr.flush()
         os._exit(code)

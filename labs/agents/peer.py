@@ -42,9 +42,10 @@ class Plan:
     low: int = 1024  # from this one
     high: int = 65535  # to that
     relay: bool = False  # talk through the server where nothing else works
-    stay: float = 0.0  # seconds until, over UDP, the one that asked speaks once more
+    stay: float = 0.0  # seconds until, over UDP and not by a birthday, the one that asked speaks once more
     keepalive: float = 0.0  # seconds between two keepalives meanwhile; 0: silence
     lifetime: int = 60  # seconds of the registration
+    meeting: int = 0  # by which its checks can be told from those of other meetings, on the wire
     key: str = ""  # the word its key is made from, where that is not its name
     forges: str = ""  # what it signs with a key it does not show: "record" or "checks"
 
@@ -57,16 +58,16 @@ class Plan:
 
 @dataclass(slots=True)
 class Report:
-    """What came of it: `direct` (and with whom), or why not."""
+    """What came of it: `direct` or `relayed`, and with whom; or `no answer`, and why."""
 
     outcome: str = "no answer"
-    way: str = ""  # by which kind of endpoint: told, reflexive, peer-reflexive, birthday, relay
+    way: str = ""  # by which kind of endpoint: told, reflexive, guessed, peer-reflexive, birthday, relay
     why: str = ""
     seen: str = ""  # where the server saw this side
     peer: str = ""
     sent: int = 0
     heard: int = 0
-    seconds: float = 0.0
+    seconds: float = 0.0  # from when it was to begin; 0 for who was met before
     local: str = ""
     tried: list[str] = field(default_factory=list)
     kept: int = 0  # keepalives of the peer that came
@@ -89,7 +90,7 @@ class Side:
         self._no_key = Key("nobody's")
         self.send, self.receive = send, receive
         self._issued = time.time_ns() // 1000
-        self._checks = 100 * (plan.port % 10)  # so that those of several ports can be told apart on the wire
+        self._checks = 0
         self.seen: Endpoint | None = None
         self.cookie = b""
         self.guesses: tuple[Endpoint, ...] = ()  # where it will be seen next, as far as that can be known
@@ -97,7 +98,8 @@ class Side:
     def meet(self) -> Message:
         """Register and be introduced; RefusedError when that does not come about."""
         cookie = self.cookie = self._ask(Message(Kind.HELLO, os.urandom(8)), Kind.CHALLENGE).cookie
-        mine = tuple(Candidate(Where.HOST, it) for it in (*self.plan.hosts, *self.guesses))
+        mine = (*(Candidate(Where.HOST, it) for it in self.plan.hosts),
+                *(Candidate(Where.GUESSED, it) for it in self.guesses))  # fmt: skip
         record = Message(
             Kind.REGISTER,
             os.urandom(8),
@@ -124,7 +126,9 @@ class Side:
     def check(self, token: bytes, heard: bool) -> bytes:
         """A signed check; its transaction says whose it is and which, so that it can be followed on the wire."""
         self._checks += 1
-        which = f"{self.plan.name.partition('-')[0][:5]:<5}{self._checks % 1000:03d}".encode()
+        name = self.plan.name.partition("-")[0]
+        name = name if len(name) <= 5 else name[:4] + name[-1]
+        which = f"{name:<5}".encode() + bytes([self.plan.meeting]) + (self._checks % 2**16).to_bytes(2)
         return meeting.encode(
             self._signed(Message(Kind.CHECK, which, token=token, heard=heard, issued=self._next()), "checks")
         )
@@ -169,6 +173,15 @@ class Side:
             except ValueError:
                 continue
         return None
+
+
+def kind_of(where: Endpoint, peer: Message) -> str:
+    """What kind of endpoint of the peer this is: the first of those told is where the server saw it."""
+    seen, *told = peer.candidates
+    if where == seen.endpoint:
+        return "told" if seen.where is Where.BOTH else "reflexive"
+    kinds = {it.endpoint: "guessed" if it.where is Where.GUESSED else "told" for it in told}
+    return kinds.get(where, "peer-reflexive")
 
 
 def valid(data: bytes, peer: Message) -> Message | None:

@@ -17,7 +17,7 @@ from ..net import meeting
 from ..net.endpoint import Endpoint
 from ..net.meeting import Message, Where
 from . import guess, relay
-from .peer import LINGER, PACE, Plan, RefusedError, Report, Side, valid
+from .peer import LINGER, PACE, Plan, RefusedError, Report, Side, kind_of, valid
 from .stay import stay
 
 SELDOM = 5  # rounds between two salvos of probes
@@ -25,7 +25,15 @@ SELDOM = 5  # rounds between two salvos of probes
 
 def meet(said: dict[str, Any]) -> dict[str, Any]:
     """Meet over UDP, with one socket for the server and the peer."""
-    plan = Plan.read(said)
+    plan, report = Plan.read(said), Report()
+    try:
+        _meet(plan, report)
+    except (OSError, RefusedError) as refused:
+        report.why = str(refused)
+    return report.as_dict()
+
+
+def _meet(plan: Plan, report: Report) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("0.0.0.0", plan.port))
         server = (plan.server.address, plan.server.port)
@@ -37,20 +45,15 @@ def meet(said: dict[str, Any]) -> dict[str, Any]:
         def send(data: bytes) -> None:
             sock.sendto(data, server)
 
-        side, report = Side(plan, send, receive), Report()
-        try:
-            side.guesses = guess.over_udp(sock, plan)
-            peer = side.meet()
-        except RefusedError as refused:
-            report.why = str(refused)
-            return report.as_dict()
+        side = Side(plan, send, receive)
+        side.guesses = guess.over_udp(sock, plan)
+        peer = side.meet()
         report.seen = str(side.seen)
         _Tries(side, sock, peer, report).run()
         if plan.relay and report.outcome != "direct":
             relay.talk(side, peer, report)
-        if plan.stay and report.outcome == "direct":
+        if plan.stay and report.outcome == "direct" and report.way != "birthday":
             stay(side, sock, peer, report)
-        return report.as_dict()
 
 
 class _Tries:
@@ -129,7 +132,7 @@ class _Tries:
         """By which kind of endpoint the peer was met."""
         if ready is not self.sock or where in self.probes:
             return "birthday"
-        return "told" if where in self.near else "reflexive" if where == self.seen else "peer-reflexive"
+        return kind_of(where, self.peer)
 
     def _say(self, sock: socket.socket, where: Endpoint) -> None:
         self.report.sent += _send(sock, self.side.check(self.peer.token, self.heard), where)

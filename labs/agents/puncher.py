@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import sys
 from typing import Any
 
 from . import child, punch_tcp, punch_udp
 
 _MEET = {"udp": punch_udp.meet, "tcp": punch_tcp.meet}
+PATIENCE = 10.0  # seconds until a puncher that does not end is ended
 _children: dict[int, int] = {}  # the pipe of each
 
 
@@ -35,15 +37,13 @@ def start(transport: str, said: dict[str, Any]) -> int:
 
 def report(meeting: int) -> dict[str, Any]:
     """What came of a meeting; TimeoutError when it does not end, ChildProcessError when it failed."""
-    pipe = _children.pop(meeting)
-    if not select.select([pipe], [], [], 10.0)[0]:
-        os.kill(meeting, 9)
-        raise TimeoutError("the puncher did not end")
-    said = b""
-    while piece := os.read(pipe, 65536):
-        said += piece
-    os.close(pipe)
-    os.waitpid(meeting, 0)
+    with os.fdopen(_children.pop(meeting), "rb", buffering=0) as pipe:
+        if not select.select([pipe], [], [], PATIENCE)[0]:
+            os.kill(meeting, signal.SIGKILL)
+        said = pipe.read()
+    _, status = os.waitpid(meeting, 0)
+    if os.WIFSIGNALED(status):
+        raise TimeoutError(f"the puncher did not end within {PATIENCE:.0f} s")
     if not said:
         raise ChildProcessError("the puncher failed; what it said of it is in the log")
     told: dict[str, Any] = json.loads(said)

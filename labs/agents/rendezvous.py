@@ -107,9 +107,9 @@ def memory() -> int:
 def stop() -> None:
     """End the server: from now on nobody answers."""
     while _children:
-        child = _children.pop()
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        serving = _children.pop()
+        os.kill(serving, signal.SIGKILL)
+        os.waitpid(serving, 0)
 
 
 if __name__ == "__main__":

@@ -45,11 +45,13 @@ def start() -> None:
 def stop() -> list[list[str]]:
     """End it; for each packet what it was, and table, chain and words of the last that was done to it."""
     program, file = _running.pop()
-    text = _seen(file, _END)
-    program.kill()
-    program.wait()
-    os.close(file)
-    subprocess.run(["nft", "delete", "table", "ip", _TABLE], check=True)
+    try:
+        text = _seen(file, _END)
+    finally:
+        program.kill()
+        program.wait()
+        os.close(file)
+        subprocess.run(["nft", "delete", "table", "ip", _TABLE], check=True)
     told: list[list[str]] = []
     current: dict[str, list[str]] = {}  # a number is the packet's place in memory: the next one there has it again
     for number, table, chain, said in _LINE.findall(text):

@@ -30,6 +30,7 @@ def begin(scene: Scene, server: Endpoint, peers: Mapping[str, str], protocol: Pr
     started = []
     for peer, other in reversed([*peers.items()]):  # who asks comes last, so that the other is known
         plan = {"name": peer + end, "wanted": other + end, "server": str(server), "port": port, "asks": peer == first}
+        plan |= {"meeting": port % 100 if again else 0}
         plan |= (plans or {}).get(peer, {})
         started.append((peer, scene.act(peer, "puncher.start", protocol.value, plan)))
     return started

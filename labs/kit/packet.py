@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..net.endpoint import FourTuple, Protocol
 
-_CHECK = re.compile(rb"4tup\x01\x0a..([a-z0-9 -]{5})(\d{3})", re.DOTALL)  # see labs/net/meeting.py
+_CHECK = re.compile(rb"4tup\x01\x0a..([a-z0-9 -]{5})(.)(..)", re.DOTALL)  # see labs/agents/peer.py
 _MARK = re.compile(rb"\[([^\]\r\n]{1,100})\] ")
 
 
@@ -45,7 +45,8 @@ class Packet:
     def mark(self) -> str | None:
         """The name a step gave this datagram, or None; of two peers' check, whose and which it is."""
         if checked := _CHECK.match(self.payload):
-            return f"check {checked[1].decode().strip()} {int(checked[2])}"
+            meeting = f"{checked[2][0]}." if checked[2][0] else ""
+            return f"check {checked[1].decode().strip()} {meeting}{int.from_bytes(checked[3])}"
         found = _MARK.match(self.payload)
         return found[1].decode("latin-1") if found else None
 

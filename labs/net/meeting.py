@@ -19,7 +19,7 @@
                      heard is 1 when the sender has had one of the receiver's
 
     name       length 1, then 1-32 bytes of a-z, 0-9 and "-"
-    endpoint   kind 1 (1 host, 2 reflexive, 3 both), IPv4 address 4, port 2
+    endpoint   kind 1 (1 host, 2 reflexive, 3 both, 4 guessed), IPv4 address 4, port 2
     endpoints  count 1 (at most 8), then as many
     issued     a number that grows with every signed message of a key; its clock in milliseconds will do
     signature  Ed25519 (RFC 8032) over the header and everything of the body before it
@@ -79,6 +79,7 @@ class Where(IntEnum):
     HOST = 1
     REFLEXIVE = 2
     BOTH = 3
+    GUESSED = 4  # where the peer expects to be seen next
 
 
 @dataclass(frozen=True, slots=True)

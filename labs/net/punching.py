@@ -34,7 +34,7 @@ class Order(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Whether they meet, None where it depends on who happens to be first, and the rule that decided."""
+    """Whether they meet, None where it depends on who happens to be first, or is luck; and the rule that decided."""
 
     meets: bool | None
     why: str
@@ -106,7 +106,16 @@ def predict(a: NatBehaviour, b: NatBehaviour, protocol: Protocol, order: Order =
         late.hears_early(early.source(late.seen))
     elif luck := _luck(early, late):
         return Prediction(None, luck)
-    tries = (_one_way(one, other, protocol, order is Order.A), _one_way(other, one, protocol, order is Order.B))
+    return _either(_one_way(one, other, protocol, order is Order.A), _one_way(other, one, protocol, order is Order.B))
+
+
+def predict_crossing(a: NatBehaviour, b: NatBehaviour, protocol: Protocol) -> Prediction:
+    """The same when neither is first: at both routers the own host's packet has left before the other's arrives."""
+    one, other = _Side("A", a, "198.51.100.1"), _Side("B", b, "203.0.113.1")
+    return _either(_one_way(one, other, protocol, first=False), _one_way(other, one, protocol, first=False))
+
+
+def _either(*tries: Prediction) -> Prediction:
     return next((it for it in tries if it.meets), Prediction(False, "; ".join(it.why for it in tries)))
 
 

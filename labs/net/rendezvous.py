@@ -44,6 +44,9 @@ class Address:
     endpoint: Endpoint
 
 
+Sends = list[tuple[Address, bytes]]
+
+
 @dataclass(slots=True)
 class _Peer:
     key: bytes
@@ -51,6 +54,12 @@ class _Peer:
     where: Address
     issued: int
     expires: float
+    signature: bytes = b""  # of the last message that was signed,
+    answer: Sends = field(default_factory=list)  # and what it led to: should that be lost, it is asked for again
+
+    def asks_again(self, message: Message, source: Address) -> bool:
+        """Is this the last signed message once more, from where it came from?"""
+        return (message.issued, message.signature, source) == (self.issued, self.signature, self.where)
 
 
 @dataclass(slots=True)
@@ -61,7 +70,6 @@ class _Pair:
     relayed: int = 0
 
 
-Sends = list[tuple[Address, bytes]]
 _Entry = tuple[str, Protocol]  # a name, for a transport
 
 
@@ -116,6 +124,8 @@ class Rendezvous:
         owners = [it for transport in Protocol if (it := self._registered((name, transport), now))]
         if any(it.key != message.key for it in owners):
             return self._refuse(message, source, Reason.TAKEN)
+        if known and known.asks_again(message, source):
+            return known.answer
         if known and message.issued <= known.issued:
             return self._refuse(message, source, Reason.STALE)
         held = self._names.get(source.endpoint.address, 0)
@@ -127,25 +137,34 @@ class Rendezvous:
             self._forget(entry)
         lifetime = min(message.lifetime, self.limits.lifetime)
         candidates = _with_reflexive(message.candidates, source.endpoint)
-        self._peers[entry] = _Peer(message.key, candidates, source, message.issued, now + lifetime)
         address = source.endpoint.address
         self._names[address] = self._names.get(address, 0) + 1
         seen = (Candidate(Where.REFLEXIVE, source.endpoint),)
-        return [(source, meeting.encode(Message(Kind.REGISTERED, message.transaction, lifetime=lifetime,
-                                                candidates=seen)))]  # fmt: skip
+        told = Message(Kind.REGISTERED, message.transaction, lifetime=lifetime, candidates=seen)
+        answer = [(source, meeting.encode(told))]
+        self._peers[entry] = _Peer(message.key, candidates, source, message.issued, now + lifetime, message.signature,
+                                   answer)  # fmt: skip
+        return answer
 
     def _ask(self, message: Message, source: Address, now: float) -> Sends:
         own, wanted = message.names
         asker, peer = (self._registered((name, source.transport), now) for name in message.names)
         if asker is None:
             return self._refuse(message, source, Reason.UNKNOWN)
+        if asker.asks_again(message, source):
+            return asker.answer
         if message.issued <= asker.issued:
             return self._refuse(message, source, Reason.STALE)
         if not self.verify(asker.key, message.signed, message.signature):
             return self._refuse(message, source, Reason.SIGNATURE)
-        asker.issued = message.issued
-        if peer is None or wanted == own:
-            return self._refuse(message, source, Reason.UNKNOWN)
+        asker.issued, asker.signature = message.issued, message.signature
+        asker.answer = self._introduce(message, asker, peer) if peer and wanted != own else self._refuse(
+            message, source, Reason.UNKNOWN)  # fmt: skip
+        return asker.answer
+
+    def _introduce(self, message: Message, asker: _Peer, peer: _Peer) -> Sends:
+        """Tell both of the other, with one token."""
+        own, wanted = message.names
         token = os.urandom(meeting.TOKEN)
         self._pairs[token] = _Pair((asker.where, peer.where))
         if len(self._pairs) > self.limits.introductions:
@@ -186,7 +205,7 @@ class Rendezvous:
 
 def _with_reflexive(known: tuple[Candidate, ...], seen: Endpoint) -> tuple[Candidate, ...]:
     """The endpoints a peer named as its own, and the one it was seen at: first, or marked where it is one of them."""
-    hosts = [it.endpoint for it in known if it.endpoint != seen][: meeting.MOST_ENDPOINTS - 1]
+    others = [it for it in known if it.endpoint != seen][: meeting.MOST_ENDPOINTS - 1]
     own = any(it.endpoint == seen for it in known)
     first = Candidate(Where.BOTH if own else Where.REFLEXIVE, seen)
-    return (first, *(Candidate(Where.HOST, it) for it in hosts))
+    return (first, *(replace(it, where=Where.HOST) if it.where is not Where.GUESSED else it for it in others))

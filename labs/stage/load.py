@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from ..kit import introduced
+from ..kit.errors import DriveError
 from ..kit.homes import PEERS
 from ..net import meeting
 from ..net.endpoint import Endpoint, Protocol
@@ -64,12 +65,13 @@ def rendezvous(tell: Progress) -> tuple[str, dict[str, Figure]]:
 
 
 def _punches(scene: LiveScene, server: Endpoint, protocol: Protocol) -> Iterator[float]:
-    """Seconds each of many meetings took, by the slower side; those that failed are infinite."""
+    """Seconds each of many meetings took, by the slower side; DriveError where one fails."""
     for number in range(PUNCHES):
         told = introduced.wait(scene, introduced.begin(scene, server, PEERS, protocol, FIRST_PORT + number, again=True))
         reports = cast("dict[str, dict[str, Any]]", told).values()
-        met = all(it["outcome"] == "direct" for it in reports)
-        yield max(float(it["seconds"]) for it in reports) if met else float("inf")
+        if failed := [it["why"] for it in reports if it["outcome"] != "direct"]:
+            raise DriveError(f"a meeting behind two home routers failed: {failed[0]}")
+        yield max(float(it["seconds"]) for it in reports)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from labs.agents.punch_tcp import _Messages
+from labs.agents.switchboard import Messages
 from labs.net import meeting
 from labs.net.meeting import Kind, Message
 
@@ -20,7 +20,7 @@ HELLO = meeting.encode(Message(Kind.HELLO, b"12345678"))
 def stream():
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        yield _Messages(ours), theirs
+        yield Messages(ours), theirs
 
 
 def test_messages_are_told_apart_however_they_come(stream):

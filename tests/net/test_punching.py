@@ -4,7 +4,7 @@ import pytest
 
 from labs.net.endpoint import Protocol
 from labs.net.presets import NINE, parse
-from labs.net.punching import Order, guess_ports, predict
+from labs.net.punching import Order, guess_ports, predict, predict_crossing
 
 NAMES = (*NINE, "masquerade", "masquerade-random")
 UDP_ENDPOINT = """
@@ -136,6 +136,20 @@ def test_it_says_which_rule_decided(a, b, protocol, order, says):
 )
 def test_what_a_router_does_with_who_comes_too_early_decides(a, b, protocol, meets):
     assert tuple(predict(parse(a), parse(b), protocol, order).meets for order in Order) == meets
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "protocol", "meets"),
+    [
+        ("home", "bare", Protocol.UDP, True),  # neither router has seen anything too early
+        ("bare", "bare", Protocol.UDP, True),
+        ("adm/eif", "eim/apdf", Protocol.TCP, False),  # each has a session that is in the other's way
+        ("home", "home", Protocol.TCP, True),
+        ("eim/apdf", "apdm/apdf", Protocol.UDP, False),
+    ],
+)
+def test_calls_that_cross_find_nothing_too_early(a, b, protocol, meets):
+    assert predict_crossing(parse(a), parse(b), protocol).meets is meets
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,25 @@ def test_who_may_not_is_refused(world, attempt, reason):
     assert (told.kind, told.reason) == (Kind.REFUSED, reason)
 
 
+def test_an_answer_that_was_lost_is_given_again_and_to_nobody_else(world):
+    """The same bytes from the same place: the same answer, for both, with the same token. From elsewhere: no."""
+    ask = world.signed(Message(Kind.ASK, b"ask.....", world.cookie(ALICE), ("alice", "bob"), issued=50), "alice")
+    first = world.send(ask, ALICE)
+    assert world.send(ask, ALICE) == first
+    assert {to for to, _ in first} == {ALICE, BOB}
+    elsewhere = replace(ask, cookie=world.cookie(BOB))
+    assert world.send(elsewhere, BOB)[0][1].reason is Reason.STALE
+
+
+def test_a_registration_that_is_sent_again_is_answered_again():
+    world = World()
+    record = Message(Kind.REGISTER, b"register", world.cookie(ALICE), ("alice",), key_of("alice"), 7, 60)
+    ((_, first),) = world.send(world.signed(record, "alice"), ALICE)
+    world.now += 1
+    assert world.send(world.signed(record, "alice"), ALICE) == [(ALICE, first)]
+    assert first.kind is Kind.REGISTERED
+
+
 def test_a_registration_expires_and_the_name_is_free_then(world):
     world.now += 59
     assert world.register("alice", ALICE, key="mallory").reason is Reason.TAKEN

@@ -71,3 +71,17 @@ def test_two_programs_meet(rendezvous, free_ports, transport):
         told = [json.loads(it.communicate(timeout=20)[0]) for it in (alice, bob)]
     assert [it["outcome"] for it in told] == ["direct", "direct"]
     assert [it["seen"] for it in told] == [f"127.0.0.1:{here}", f"127.0.0.1:{there}"]
+
+
+def test_of_many_connections_both_keep_one(rendezvous, free_ports):
+    """Each also calls from ports of its own, so that several connections stand at once."""
+
+    def puncher(name, wanted, port, asks):
+        plan = {"name": name, "wanted": wanted, "server": rendezvous, "port": port, "asks": asks, "sockets": 4}
+        meet = f"import json; from labs.agents.punch_tcp import meet; print(json.dumps(meet({plan!r})))"
+        return subprocess.Popen([sys.executable, "-c", meet], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+
+    with puncher("bob", "alice", free_ports[1], False) as bob, puncher("alice", "bob", free_ports[2], True) as alice:
+        hers, his = (json.loads(it.communicate(timeout=20)[0]) for it in (alice, bob))
+    assert (hers["outcome"], his["outcome"]) == ("direct", "direct")
+    assert (hers["local"], hers["peer"]) == (his["peer"], his["local"])

@@ -93,6 +93,7 @@ class Side:
         self._checks = 0
         self.seen: Endpoint | None = None
         self.cookie = b""
+        self._early: Message | None = None  # an introduction that came before the answer that was waited for
         self.guesses: tuple[Endpoint, ...] = ()  # where it will be seen next, as far as that can be known
 
     def meet(self) -> Message:
@@ -157,11 +158,14 @@ class Side:
                     )
                 if answer.transaction == message.transaction and answer.kind is kind:
                     return answer
+                if answer.kind is Kind.INTRODUCTION:
+                    self._early = answer
         raise RefusedError(f"the server did not answer {message.kind.name}")
 
     def _introduced(self) -> Message:
         deadline = time.monotonic() + self.plan.hope
-        while answer := self._read(deadline):
+        while answer := self._early or self._read(deadline):
+            self._early = None
             if answer.kind is Kind.INTRODUCTION and answer.names == (self.plan.wanted,):
                 return answer
         raise RefusedError(f"nobody introduced {self.plan.wanted}")

@@ -7,9 +7,11 @@ import sys
 
 import pytest
 
+from labs.agents.peer import Plan, Side
 from labs.agents.switchboard import Messages
 from labs.net import meeting
-from labs.net.meeting import Kind, Message
+from labs.net.endpoint import Endpoint
+from labs.net.meeting import Candidate, Kind, Message, Where
 
 from ..conftest import CHECKOUT
 
@@ -46,6 +48,27 @@ def test_something_else_is_no_message(stream):
     other.sendall(b"GET / HTTP/1.1\r\n\r\n")
     with pytest.raises(ValueError, match="does not begin with the magic"):
         messages.next(0.1)
+
+
+def test_an_introduction_may_come_before_the_answer_to_a_registration():
+    """The first REGISTERED is lost; the other one asks meanwhile; then the registration is answered again."""
+    where, asked = Endpoint("198.18.0.2", 1), []
+    seen = (Candidate(Where.REFLEXIVE, where),)
+
+    def receive(_):
+        kind = Kind(asked[-1][5])
+        transaction = asked[-1][8:16]
+        if kind is Kind.HELLO:
+            return meeting.encode(Message(Kind.CHALLENGE, transaction, bytes(16), candidates=seen))
+        if not introductions:
+            return meeting.encode(Message(Kind.REGISTERED, transaction, lifetime=60, candidates=seen))
+        return introductions.pop()
+
+    told = Message(Kind.INTRODUCTION, b"anothers", names=("alice",), key=bytes(32), token=bytes(16), candidates=seen)
+    introductions = [meeting.encode(told)]
+    side = Side(Plan("bob", "alice", where, 1, asks=False), asked.append, receive)
+    assert side.meet().names == ("alice",)
+    assert side.seen == where
 
 
 @pytest.fixture

@@ -454,7 +454,7 @@ def matrix(_: Context, proto: str = "both", a: str = "", b: str = "", repeat: in
         write("JUnit file", lambda file: grid.write_junit(cells, file), junit)
     if page:
         write("page", lambda file: grid.write_page(cells, file), page)
-    return int(any(it.surprises for it in cells))
+    return 1 if any(it.surprises for it in cells) else 2 if any(it.missed for it in cells) else 0
 
 
 @task(name="list", help={"json": _JSON})

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from .kit import classified, homes, introduced
+from .kit import aging, classified, homes, introduced
 from .kit.claim import Check
 from .kit.errors import EvidenceError
 from .kit.facts import Facts
@@ -47,19 +47,18 @@ def meet_and_wait(scene: Scene) -> None:
     for port, pause in PORTS.items():
         plans = {peer: {"stay": STAY, "keepalive": pause} for peer in PEERS}
         begun.append(introduced.begin(scene, where, PEERS, Protocol.UDP, port, plans, again=True))
-    for started in begun:
-        introduced.wait(scene, started)
+    introduced.conduct(scene, begun)
     homes.end(scene)
 
 
-def words(facts: Facts, tap: str, port: int) -> list[Packet]:
-    """alice's checks to bob from one port, as a tap saw them before the end; EvidenceError for none."""
+def words(facts: Facts, tap: str, port: int, peer: str = "alice") -> list[Packet]:
+    """A peer's checks to the other from one port, as a tap saw them before the end; EvidenceError for none."""
     side = tap[-1]
     found = [it for it in facts.at(tap).before(LAST["alice" if side == "a" else "bob"])
-             if introduced.tries(it, Protocol.UDP) and (it.mark or "").startswith("check alice")
+             if introduced.tries(it, Protocol.UDP) and (it.mark or "").startswith(f"check {peer}")
              and port in (it.flow.source.port, it.flow.destination.port)]  # fmt: skip
     if not found:
-        raise EvidenceError(f"nothing of alice from port {port} was captured at {tap}")
+        raise EvidenceError(f"nothing of {peer} from port {port} was captured at {tap}")
     return found
 
 
@@ -90,6 +89,10 @@ def the_word_arrives_while_the_mapping_lives(facts: Facts) -> Iterator[Check]:
         before, word = last_word(facts, port)
         pause = (word.time_ns - before.time_ns) / 1e9
         alive = nat.alive(pause, pause)
+        if alive:
+            for peer, side in SIDE.items():
+                said = [it for it in words(facts, f"out-{side}", port, peer) if it.time_ns <= word.time_ns]
+                aging.in_time(said, nat.lifetimes.udp, f"the mapping of {peer}")
         crossed = [it for it in words(facts, "out-b", port) if it.mark == word.mark]
         came = [it for it in words(facts, "home-b", port) if it.mark == word.mark]
         fence = facts.at("home-b").only(LAST["bob"])
@@ -102,7 +105,10 @@ def the_word_arrives_while_the_mapping_lives(facts: Facts) -> Iterator[Check]:
 @lab.claim
 def keepalives_go_out_on_both_sides(facts: Facts) -> Iterator[Check]:
     """Where the way stayed open each had the other's keepalives meanwhile, about one a second."""
+    _, word = last_word(facts, 40001)
     for peer, event in introduced.reports(facts, PEERS, 1).items():
+        sent = words(facts, f"out-{SIDE[PEERS[peer]]}", 40001, PEERS[peer])
+        aging.in_time([it for it in sent if it.time_ns <= word.time_ns], 2 * KEEPALIVE, f"the way of {PEERS[peer]}")
         kept = event.result["kept"]
         yield Check(f"{peer} has had as many as were sent in {STAY} s", True, kept in (int(STAY / KEEPALIVE) - 1,
                     int(STAY / KEEPALIVE), int(STAY / KEEPALIVE) + 1), (event,))  # fmt: skip

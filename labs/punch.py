@@ -31,7 +31,6 @@ from .net.presets import parse
 from .net.punching import Order, Prediction, comes_in_at_once, predict, predict_crossing
 
 PORT = 40000
-HEAD_START = 0.03  # seconds
 A_MOMENT = 50_000  # nanoseconds that a router may take over a packet
 RULES = ("nft", "list", "table", "ip", "fourtuple")
 _COUNTED = re.compile(r'counter packets (\d+) .*comment "(filtered|clash)"')
@@ -78,9 +77,8 @@ def try_to_meet(scene: Scene) -> None:
     scene.act("server", "rendezvous.start", where.address)
     for side in SIDE.values():
         scene.act(f"router_{side}", "trace.start")
-    late = {"a": "bob", "b": "alice"}.get(scene.options["order"], "nobody")
-    plans = {late: {"delay": HEAD_START}}
-    introduced.meet(scene, where, PEERS, Protocol(scene.options["proto"]), PORT, plans)
+    first = {"a": "alice", "b": "bob"}.get(scene.options["order"], "")
+    introduced.meet(scene, where, PEERS, Protocol(scene.options["proto"]), PORT, first=first)
     for side in SIDE.values():
         scene.act(f"router_{side}", "trace.stop")
         scene.run(f"router_{side}", *RULES)

@@ -87,7 +87,7 @@ def test_who_cannot_sign_as_the_one_that_was_introduced_is_not_met(homes, transp
         homes._become(router, "none")
     plans = {"bob": {"forges": "checks"}}
     started = introduced.begin(homes._scene, homes._server, PEERS, Protocol(transport), 42020, plans, again=True)
-    told = introduced.wait(homes._scene, started)
+    (told,) = introduced.conduct(homes._scene, [started])
     assert (told["alice"]["outcome"], told["alice"]["heard"]) == ("no answer", 0)
     assert (told["bob"]["outcome"], told["bob"]["heard"] > 0) == ("no answer", True), "the way between them is open"
 

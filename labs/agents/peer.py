@@ -8,16 +8,19 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from ..net import meeting
 from ..net.endpoint import Endpoint
 from ..net.meeting import Candidate, Kind, Message, Where
 from .keys import Key, verify
+from .waiting import until
 
-ANSWER, TRIES = 0.3, 3  # seconds for an answer of the server, and how often it is asked
+ANSWER, TRIES = 0.3, 3  # seconds for an answer of the server, or of a peer that was met, and how often it is asked
 PACE = 0.01  # seconds between two tries
 LINGER = 0.03  # seconds that a side answers after it is done
 
@@ -31,9 +34,9 @@ class Plan:
     server: Endpoint
     port: int
     asks: bool  # this side asks, the other waits to be introduced
-    delay: float = 0.0  # seconds to let the other one be first
     hope: float = 3.0  # seconds to be introduced
-    patience: float = 0.25  # seconds of checks
+    tries: int = 3  # how often the server is asked, each time for ANSWER seconds
+    patience: float = 0.25  # seconds of checks, where nobody conducts
     hosts: tuple[Endpoint, ...] = ()  # its own endpoints that it tells
     observers: tuple[Endpoint, ...] = ()  # STUN servers, to guess from which port the next packet will come
     window: int = 0  # how many guesses it tells
@@ -67,7 +70,8 @@ class Report:
     peer: str = ""
     sent: int = 0
     heard: int = 0
-    seconds: float = 0.0  # from when it was to begin; 0 for who was met before
+    seconds: float = 0.0  # from when it began; 0 for who was met before
+    introduced: bool = False  # was the peer told where the other one is?
     local: str = ""
     tried: list[str] = field(default_factory=list)
     kept: int = 0  # keepalives of the peer that came
@@ -148,10 +152,9 @@ class Side:
         return replace(message, signature=key.sign(meeting.to_sign(message)))
 
     def _ask(self, message: Message, kind: Kind) -> Message:
-        for _ in range(TRIES):
+        for _ in range(self.plan.tries):
             self.send(meeting.encode(message))
-            deadline = time.monotonic() + ANSWER
-            while answer := self._read(deadline):
+            for answer in self._read(time.monotonic() + ANSWER):
                 if answer.transaction == message.transaction and answer.kind is Kind.REFUSED:
                     raise RefusedError(
                         f"the server refused {message.kind.name}: {answer.reason and answer.reason.name}"
@@ -163,20 +166,16 @@ class Side:
         raise RefusedError(f"the server did not answer {message.kind.name}")
 
     def _introduced(self) -> Message:
-        deadline = time.monotonic() + self.plan.hope
-        while answer := self._early or self._read(deadline):
-            self._early = None
+        early = (self._early,) if self._early else ()
+        for answer in chain(early, self._read(time.monotonic() + self.plan.hope)):
             if answer.kind is Kind.INTRODUCTION and answer.names == (self.plan.wanted,):
                 return answer
         raise RefusedError(f"nobody introduced {self.plan.wanted}")
 
-    def _read(self, deadline: float) -> Message | None:
-        while (left := deadline - time.monotonic()) > 0 and (data := self.receive(left)) is not None:
-            try:
-                return meeting.decode(data)
-            except ValueError:
-                continue
-        return None
+    def _read(self, deadline: float) -> Iterator[Message]:
+        for data in until(deadline, self.receive):
+            with suppress(ValueError):
+                yield meeting.decode(data)
 
 
 def kind_of(where: Endpoint, peer: Message) -> str:

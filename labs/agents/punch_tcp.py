@@ -7,7 +7,6 @@ other has left, the listener takes it. A router that answers an uninvited SYN wi
 from __future__ import annotations
 
 import random
-import select
 import socket
 import time
 from typing import Any
@@ -15,25 +14,29 @@ from typing import Any
 from ..net.endpoint import Endpoint
 from ..net.meeting import Message
 from . import guess, relay
-from .peer import ANSWER, LINGER, PACE, TRIES, Plan, RefusedError, Report, Side, kind_of
+from .pace import Clock, Pace
+from .peer import ANSWER, LINGER, PACE, Plan, RefusedError, Report, Side, kind_of
 from .switchboard import Line, Messages, Switchboard, shared
+from .waiting import until
 
 
-def meet(said: dict[str, Any]) -> dict[str, Any]:
-    """Meet over TCP: one port for the connection to the server, for calls to the peer and for calls from it."""
+def meet(said: dict[str, Any], pace: Pace | None = None) -> dict[str, Any]:
+    """Meet over TCP: one port for the connection to the server, for calls to the peer and for calls from it; by the
+    clock, or as a lab says."""
     plan, report = Plan.read(said), Report()
+    pace = pace or Clock(plan.patience, LINGER)
     try:
         with shared(plan.port) as control, shared(plan.port) as listener:
             listener.listen(8)
-            control.settimeout(ANSWER * TRIES)
+            control.settimeout(ANSWER * plan.tries)
             control.connect((plan.server.address, plan.server.port))
             side = Side(plan, control.sendall, Messages(control).next)
             side.guesses = guess.over_tcp((shared(plan.port) for _ in plan.observers), plan)
             peer = side.meet()
-            report.seen = str(side.seen)
-            _calls(side, listener, peer, report)
+            report.seen, report.introduced = str(side.seen), True
+            _calls(side, listener, peer, report, pace)
             if plan.relay and report.outcome != "direct":
-                relay.talk(side, peer, report)
+                relay.talk(side, peer, report, pace)
     except (OSError, ValueError, RefusedError) as refused:
         report.why = str(refused)
     return report.as_dict()
@@ -49,29 +52,37 @@ def _lines(plan: Plan, targets: list[Endpoint]) -> tuple[list[Line], list[socket
     return [*dict.fromkeys(lines), *((it.getsockname()[1], seen) for it in more)], more
 
 
-def _calls(side: Side, listener: socket.socket, peer: Message, report: Report) -> None:
+def _calls(side: Side, listener: socket.socket, peer: Message, report: Report, pace: Pace) -> None:
     """Call every endpoint of the peer, again where a call is refused, and listen, until both keep one connection."""
-    start = time.monotonic() + side.plan.delay
     targets = [it.endpoint for it in peer.candidates]
     report.tried = list(map(str, targets))
     lines, more = _lines(side.plan, targets)
-    board, due = Switchboard(side, listener, peer), start
+    board = Switchboard(side, listener, peer)
+    pace.begin()
+    start = time.monotonic()
     try:
-        while (now := time.monotonic()) < start + side.plan.patience:
-            if now >= due:
-                report.sent += board.dial(lines)
-                due = now + PACE
-            if stream := board.turn():
-                report.outcome, report.seconds = "direct", max(0.0, round(time.monotonic() - start, 4))
-                local, where = Endpoint(*stream.getsockname()), board.talks[stream].where
-                by_luck = local.port != side.plan.port or (side.plan.probes > 0 and where not in targets)
-                report.local, report.peer = str(local), str(where)
-                report.way = "birthday" if by_luck else kind_of(where, peer)
-                select.select([], [], [], LINGER)
-                return
+        while not pace.over(board.kept is not None):
+            report.sent += 0 if board.kept else board.dial(lines)
+            for agreed in until(time.monotonic() + PACE, board.turn):
+                if agreed and report.outcome != "direct":
+                    _kept(board, side.plan, targets, peer, report)
+                    report.seconds = round(time.monotonic() - start, 4)
+            pace.round(board.kept is not None)
     finally:
         report.heard = board.heard
         board.close()
         for opened in more:
             opened.close()
-    report.why = "the peer was heard, and no connection was agreed on" if board.heard else "no connection came about"
+    if not board.kept:
+        report.why = (
+            "the peer was heard, and no connection was agreed on" if board.heard else "no connection came about"
+        )
+
+
+def _kept(board: Switchboard, plan: Plan, targets: list[Endpoint], peer: Message, report: Report) -> None:
+    """What there is to say of the connection both keep."""
+    assert board.kept is not None
+    local, where = Endpoint(*board.kept.getsockname()), board.talks[board.kept].where
+    by_luck = local.port != plan.port or (plan.probes > 0 and where not in targets)
+    report.outcome, report.local, report.peer = "direct", str(local), str(where)
+    report.way = "birthday" if by_luck else kind_of(where, peer)

@@ -17,23 +17,25 @@ from ..net import meeting
 from ..net.endpoint import Endpoint
 from ..net.meeting import Message, Where
 from . import guess, relay
+from .pace import Clock, Pace
 from .peer import LINGER, PACE, Plan, RefusedError, Report, Side, kind_of, valid
 from .stay import stay
+from .waiting import until
 
 SELDOM = 5  # rounds between two salvos of probes
 
 
-def meet(said: dict[str, Any]) -> dict[str, Any]:
-    """Meet over UDP, with one socket for the server and the peer."""
+def meet(said: dict[str, Any], pace: Pace | None = None) -> dict[str, Any]:
+    """Meet over UDP, with one socket for the server and the peer; by the clock, or as a lab says."""
     plan, report = Plan.read(said), Report()
     try:
-        _meet(plan, report)
+        _meet(plan, report, pace or Clock(plan.patience, LINGER))
     except (OSError, RefusedError) as refused:
         report.why = str(refused)
     return report.as_dict()
 
 
-def _meet(plan: Plan, report: Report) -> None:
+def _meet(plan: Plan, report: Report, pace: Pace) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("0.0.0.0", plan.port))
         server = (plan.server.address, plan.server.port)
@@ -48,10 +50,10 @@ def _meet(plan: Plan, report: Report) -> None:
         side = Side(plan, send, receive)
         side.guesses = guess.over_udp(sock, plan)
         peer = side.meet()
-        report.seen = str(side.seen)
-        _Tries(side, sock, peer, report).run()
+        report.seen, report.introduced = str(side.seen), True
+        _Tries(side, sock, peer, report).run(pace)
         if plan.relay and report.outcome != "direct":
-            relay.talk(side, peer, report)
+            relay.talk(side, peer, report, pace)
         if plan.stay and report.outcome == "direct" and report.way != "birthday":
             stay(side, sock, peer, report)
 
@@ -78,22 +80,24 @@ class _Tries:
         ports = random.Random(plan.port).sample(range(plan.low, plan.high + 1), plan.probes)  # noqa: S311 -- repeatable
         return [Endpoint(self.seen.address, it) for it in ports]
 
-    def run(self) -> None:
-        """Until it is done, and a moment more, or the patience ends."""
-        plan = self.side.plan
-        start = following = time.monotonic() + plan.delay
-        rounds = 0
-        while (now := time.monotonic()) < (self.done_at + LINGER if self.done_at else start + plan.patience):
-            if now >= following:
-                self._round(rounds)
-                rounds, following = rounds + 1, now + PACE
-            until = min(following, self.done_at + LINGER if self.done_at else following) - time.monotonic()
-            for ready in select.select([self.sock, *self.more], [], [], max(0.0, until))[0]:
-                self._hear(ready, start)
+    def run(self, pace: Pace) -> None:
+        """Until it is over: a round of checks, and all that comes meanwhile."""
+        pace.begin()
+        start, rounds = time.monotonic(), 0
+        while not pace.over(bool(self.done_at)):
+            self._round(rounds)
+            for ready in until(time.monotonic() + PACE, self._ready):
+                for sock in ready:
+                    self._hear(sock, start)
+            rounds += 1
+            pace.round(bool(self.done_at))
         for opened in self.more:
             opened.close()
         if not self.done_at:
             self.report.why = "the peer was heard, and did not hear" if self.heard else "nothing of the peer was heard"
+
+    def _ready(self, patience: float) -> list[socket.socket] | None:
+        return select.select([self.sock, *self.more], [], [], patience)[0] or None
 
     def _round(self, number: int) -> None:
         """Try everything; who is done only tries whether there is a nearer way, and shows the other that there is."""
@@ -125,7 +129,7 @@ class _Tries:
             self.report.peer, self.report.seconds = str(where), round(now - start, 4)
         elif check.heard and where in self.near:
             self.report.peer, self.report.way = str(where), self._way(ready, where)
-        if now >= start and (first or not check.heard or not self.done_at):
+        if first or not check.heard or not self.done_at:
             self._say(ready, where)
 
     def _way(self, ready: socket.socket, where: Endpoint) -> str:

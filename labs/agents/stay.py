@@ -13,7 +13,10 @@ import time
 from ..net import meeting
 from ..net.endpoint import Endpoint
 from ..net.meeting import Message
-from .peer import ANSWER, TRIES, Report, Side, valid
+from .peer import ANSWER, Report, Side, valid
+from .waiting import until
+
+TRIES = 6  # how often the peer is asked again: it may be held up
 
 
 def stay(side: Side, sock: socket.socket, peer: Message, report: Report) -> None:
@@ -23,20 +26,20 @@ def stay(side: Side, sock: socket.socket, peer: Message, report: Report) -> None
     def say() -> None:
         sock.sendto(side.check(peer.token, True), (where.address, where.port))
 
-    def heard(until: float) -> bool:
-        while (left := until - time.monotonic()) > 0 and select.select([sock], [], [], left)[0]:
-            if valid(sock.recv(meeting.LONGEST + 1), peer):
-                return True
-        return False
+    def receive(patience: float) -> bytes | None:
+        return sock.recv(meeting.LONGEST + 1) if select.select([sock], [], [], patience)[0] else None
 
-    until, pace = time.monotonic() + plan.stay, plan.keepalive or plan.stay
-    early = 0.0 if plan.asks else ANSWER  # who is spoken to listens a little before and after
-    due = time.monotonic() + pace
-    while (now := time.monotonic()) < until - early:
-        if now >= due:
+    def heard(deadline: float) -> bool:
+        return any(valid(data, peer) for data in until(deadline, receive))
+
+    begun, pace = time.monotonic(), plan.keepalive or plan.stay
+    end = begun + plan.stay - (0.0 if plan.asks else ANSWER)  # who is spoken to listens a little before and after
+    for number in range(1, int(plan.stay / pace) + 2):
+        due = min(begun + number * pace, end)
+        while heard(due):
+            report.kept += 1
+        if due < end:
             say()
-            due += pace
-        report.kept += heard(min(due, until - early))
     report.still = False
     for _ in range(TRIES if plan.asks else 1):
         if plan.asks:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..net import meeting
 from ..net.endpoint import Endpoint
 from ..net.meeting import Message
-from .peer import PACE, Side, valid
+from .peer import Side, valid
 
 AGAIN = 0.05  # seconds until a call is made anew
 Line = tuple[int, Endpoint]  # a port of this host, and an endpoint that is called from it
@@ -58,6 +58,7 @@ class Switchboard:
         self.calls: dict[socket.socket, tuple[Line, float]] = {}  # on which line, since when
         self.talks: dict[socket.socket, _Talk] = {}
         self.nominated: socket.socket | None = None
+        self.kept: socket.socket | None = None  # the one that is the connection
         self.heard = 0
         listener.setblocking(False)
 
@@ -77,9 +78,9 @@ class Switchboard:
         self.calls |= {call: (line, now) for call, line in made if call}
         return sum(call is not None for call, _ in made)
 
-    def turn(self) -> socket.socket | None:
-        """Whatever happened, for a moment at most; the connection that both keep, once there is one."""
-        readable, writable, _ = select.select([self.listener, *self.talks], [*self.calls], [], PACE)
+    def turn(self, patience: float) -> bool | None:
+        """What happens within so many seconds, None where nothing did; True once there is a connection both `kept`."""
+        readable, writable, _ = select.select([self.listener, *self.talks], [*self.calls], [], patience)
         for call in writable:
             del self.calls[call]
             if call.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
@@ -91,8 +92,9 @@ class Switchboard:
                 if (accepted := _accepted(ready)) is not None:
                     self._greet(accepted)
             elif ready in self.talks and self._hear(ready):
-                return ready
-        return None
+                self.kept = ready
+                return True
+        return False if readable or writable else None
 
     def _greet(self, stream: socket.socket) -> None:
         """Say who one is."""

@@ -19,7 +19,7 @@ from ..net.punching import Order, Prediction, predict
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One meeting: who is behind what, over which transport, who began; whether both heard each other, what each said
-    of it, and how long the slower one took (seconds)."""
+    of it, and how long the slower one took (seconds). `missed`: why there was no meeting to measure, or nothing."""
 
     a: str
     b: str
@@ -28,6 +28,7 @@ class Cell:
     met: bool
     said: tuple[str, str]
     seconds: float
+    missed: str = ""
 
     @property
     def predicted(self) -> Prediction:
@@ -37,7 +38,7 @@ class Cell:
     @property
     def surprises(self) -> bool:
         """Did it come otherwise than theory says? A success nobody expected is a surprise too."""
-        return self.predicted.meets is not None and self.predicted.meets is not self.met
+        return not self.missed and self.predicted.meets is not None and self.predicted.meets is not self.met
 
     def __str__(self) -> str:
         return f"{self.a} and {self.b}, {self.protocol.value}, first: {self.order.value}"
@@ -52,15 +53,17 @@ class Cell:
         """For programs."""
         return {"a": self.a, "b": self.b, "proto": self.protocol.value, "order": self.order.value,
                 "predicted": self.predicted.meets, "why": self.predicted.why, "met": self.met, "said": [*self.said],
-                "seconds": self.seconds, "surprise": self.surprises, "replay": self.replay}  # fmt: skip
+                "seconds": self.seconds, "surprise": self.surprises, "missed": self.missed,
+                "replay": self.replay}  # fmt: skip
 
 
 def sign(cells: Sequence[Cell]) -> str:
-    """The meetings of one pair, a letter for each order: y they met, - they did not, Y or = where that surprises."""
+    """The meetings of one pair, a letter for each order: y they met, - they did not, Y or = where that surprises, ?
+    not measured."""
     letters = []
     for cell in cells:
         plain = "y" if cell.met else "-"
-        letters.append({"y": "Y", "-": "="}[plain] if cell.surprises else plain)
+        letters.append("?" if cell.missed else {"y": "Y", "-": "="}[plain] if cell.surprises else plain)
     return "".join(letters)
 
 
@@ -90,24 +93,27 @@ def table(cells: Sequence[Cell]) -> Table:
 
 def summary(cells: Sequence[Cell]) -> str:
     """`432 meetings: 250 met, 182 did not; no surprise`, and the slowest that met."""
-    met = [it for it in cells if it.met]
+    met = [it for it in cells if it.met and not it.missed]
     strange = sum(it.surprises for it in cells)
     slowest = max((it.seconds for it in met), default=0.0)
+    missed = sum(bool(it.missed) for it in cells)
     surprise = f"{strange} came otherwise than predicted" if strange else "no surprise"
-    return (
-        f"{len(cells)} meetings: {len(met)} met, {len(cells) - len(met)} did not; {surprise}; slowest {slowest:.3f} s"
-    )
+    unmeasured = f", {missed} {'was' if missed == 1 else 'were'} not measured" if missed else ""
+    counts = f"{len(met)} met, {len(cells) - len(met) - missed} did not{unmeasured}"
+    return f"{len(cells)} meetings: {counts}; {surprise}; slowest {slowest:.3f} s"
 
 
 def write_junit(cells: Sequence[Cell], path: Path) -> None:
     """JUnit XML: a meeting is a test case. OSError where the file cannot be written."""
-    from junitparser import Failure, JUnitXml, TestCase, TestSuite
+    from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
     suite = TestSuite("matrix")
     for cell in cells:
         case = TestCase(str(cell), classname="matrix")
         if cell.surprises:
             case.result = [Failure(f"predicted {cell.predicted.meets} ({cell.predicted.why}), met {cell.met}")]
+        if cell.missed:
+            case.result = [Error(f"not measured: {cell.missed}")]
         suite.add_testcase(case)
     xml = JUnitXml()
     xml.add_testsuite(suite)
@@ -128,7 +134,8 @@ def write_page(cells: Sequence[Cell], path: Path) -> None:
         "<style>body{font:14px sans-serif}td{padding:4px 8px;font-family:monospace}.y{background:#cfc}"
         ".n{background:#eee}.s{background:#f88}th{text-align:left;font-weight:normal}</style>"
         f"<h1>Who meets whom</h1><p>{html.escape(summary(cells))}</p>"
-        "<p>A down, B across; a letter each for both at once, A first, B first: y they met, - they did not.</p>"
+        "<p>A down, B across; a letter each for both at once, A first, B first: y they met, - they did not, "
+        "? not measured.</p>"
         f"<table><tr><th></th>{head}</tr>{''.join(rows)}</table>\n"
     )
 

@@ -67,7 +67,8 @@ def rendezvous(tell: Progress) -> tuple[str, dict[str, Figure]]:
 def _punches(scene: LiveScene, server: Endpoint, protocol: Protocol) -> Iterator[float]:
     """Seconds each of many meetings took, by the slower side; DriveError where one fails."""
     for number in range(PUNCHES):
-        told = introduced.wait(scene, introduced.begin(scene, server, PEERS, protocol, FIRST_PORT + number, again=True))
+        begun = introduced.begin(scene, server, PEERS, protocol, FIRST_PORT + number, again=True)
+        (told,) = introduced.conduct(scene, [begun])
         reports = cast("dict[str, dict[str, Any]]", told).values()
         if failed := [it["why"] for it in reports if it["outcome"] != "direct"]:
             raise DriveError(f"a meeting behind two home routers failed: {failed[0]}")

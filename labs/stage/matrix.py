@@ -19,7 +19,6 @@ from .stage import Stage, new_run
 
 BEHAVIOURS = (*(f"{pair} ports=random:7" for pair in NINE), "masquerade", "masquerade-random", "none")
 FIRST_PORT, PORTS = 20000, 10000
-HEAD_START = 0.03  # seconds that whoever begins has: enough to be turned down, were it so
 
 
 class Matrix:
@@ -57,14 +56,14 @@ class Matrix:
     def _pair(self, a: str, b: str, protocol: Protocol) -> Iterator[Cell]:
         self._become("router_a", a)
         self._become("router_b", b)
-        begun = [(order, self._begin(protocol, order)) for order in Order]
-        for order, started in begun:
-            reports = introduced.wait(self._scene, started)
+        begun = [self._begin(protocol, order) for order in Order]
+        for order, reports in zip(Order, introduced.conduct(self._scene, begun), strict=True):
             told = {peer: cast("dict[str, Any]", reports[peer]) for peer in PEERS}
             said = tuple(f"{it['outcome']} {it['peer'] or it['why']}" for it in told.values())
             met = all(it["outcome"] == "direct" for it in told.values())
             seconds = max(float(it["seconds"]) for it in told.values())
-            yield Cell(a, b, protocol, order, met, cast("tuple[str, str]", said), seconds)
+            missed = [it["why"] for it in told.values() if not it["introduced"]]
+            yield Cell(a, b, protocol, order, met, cast("tuple[str, str]", said), seconds, "; ".join(missed))
 
     def _become(self, router: str, behaviour: str) -> None:
         if self._now.get(router) != behaviour:
@@ -75,7 +74,6 @@ class Matrix:
         """Both sides of one meeting begin, on a port nobody has used in this run for a while."""
         self._numbers += 1
         port = FIRST_PORT + self._numbers % PORTS
-        late = {Order.A: "bob", Order.B: "alice"}.get(order)
-        plans = {peer: {"delay": HEAD_START if peer == late else 0.0, "hosts": [str(self._scene.endpoint(peer, port))]}
-                 for peer in PEERS}  # fmt: skip
-        return introduced.begin(self._scene, self._server, PEERS, protocol, port, plans, again=True)
+        first = {Order.A: "alice", Order.B: "bob"}.get(order, "")
+        plans = {peer: {"hosts": [str(self._scene.endpoint(peer, port))]} for peer in PEERS}
+        return introduced.begin(self._scene, self._server, PEERS, protocol, port, plans, again=True, first=first)

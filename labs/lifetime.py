@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .kit import classified
+from .kit import aging, classified
 from .kit.claim import Check
 from .kit.facts import Facts
 from .kit.lab import Fence, Lab
@@ -60,6 +60,13 @@ def wait_and_see(scene: Scene) -> None:
         scene[f"{router} {QUIET}"].recvfrom()
 
 
+def _kept(facts: Facts, router: str, name: str) -> list[Packet]:
+    """What was to keep the socket's mapping alive, on the WAN, from the first packet to alice's last word."""
+    every = {TALKS: "keeps", HEARS: "kept"}.get(name, "")
+    marks = [f"{name} opens", *(f"{every} {second}" for second in range(SECONDS) if every), f"{name} late"]
+    return [facts.at("wan").only(f"{router} {mark}") for mark in marks]
+
+
 def _since(facts: Facts, router: str, name: str) -> tuple[float, float]:
     """Seconds since the socket's last outbound and inbound packet when alice wrote to it in the end, on the WAN."""
     late = facts.at("wan").only(f"{router} {name} late")
@@ -84,6 +91,8 @@ def _claim(name: str, socket: str, says: str) -> None:
                 f"{router}: alice writes to where {socket} was", opened.flow.source, late.flow.destination, seen
             )
             alive = parse(router).alive(*_since(facts, router, socket))
+            if alive:
+                aging.in_time(_kept(facts, router, socket), parse(router).lifetimes.udp, f"the mapping of {socket}")
             yield Check(f"{router}: {socket} is reached after {SECONDS} s", alive, came, seen)
 
     lab.add(name, says, claim)

@@ -136,6 +136,7 @@ def _events(event: Event) -> Iterator[Event]:
         yield replace(event, result=[f"{event.result[0]}!", *event.result[1:]])  # one answer of many
         yield replace(event, result=[event.result[0], "something else"])  # what a program printed
         yield replace(event, result=[event.result[0], re.sub(r"\d+", "2", str(event.result[1]))])  # other numbers
+        yield replace(event, result=[event.result[0], re.sub(r"\d+sec", "20sec", str(event.result[1]))])  # of a timer
         yield replace(event, result=[event.result[0], re.sub(r"sk:[0-9a-f]+", "sk:1", str(event.result[1]))])
         yield replace(event, result=[event.result[0], re.sub(r"ino:[0-9]+", "ino:1", str(event.result[1]))])
         yield replace(event, result=[event.result[0], re.sub(r"UNCONN|ESTAB", "CLOSING", str(event.result[1]))])

@@ -2,8 +2,8 @@
 
 A claim is a function of the facts that yields checks: what was looked at, what the rule or the behaviour predicts, what
 the evidence shows. Any check that differs makes the claim FAIL, whatever else is missing; no check at all, or evidence
-that cannot answer, leaves it UNDECIDED; NOT_ASKED where the run was not made to decide it. The prediction never comes
-from the thing that is measured.
+that cannot answer, leaves it UNDECIDED; NOT_MEASURED where something came too late to tell; NOT_ASKED where the run was
+not made to decide it. The prediction never comes from the thing that is measured.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import Enum
 
 from ..net.event import Event
 from .conntrack import Entry
-from .errors import EvidenceError, NotAsked
+from .errors import EvidenceError, NotAsked, TooLate
 from .facts import Facts
 from .packet import Packet
 
@@ -27,6 +27,7 @@ class Outcome(Enum):
     HOLDS = "holds"
     FAILS = "fails"
     UNDECIDED = "undecided"
+    NOT_MEASURED = "not measured"
     NOT_ASKED = "not asked"
 
 
@@ -51,7 +52,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A claim's outcome with the checks behind it; `why` says what was missing where it is UNDECIDED or NOT_ASKED."""
+    """A claim's outcome with the checks behind it; `why` says what was missing where it neither HOLDS nor FAILS."""
 
     name: str
     says: str
@@ -80,7 +81,8 @@ class Claim:
             checks.extend(self.examine(facts))
         except EvidenceError as missing:
             why = missing.message
-            missed = Outcome.NOT_ASKED if isinstance(missing, NotAsked) else missed
+            kinds = {NotAsked: Outcome.NOT_ASKED, TooLate: Outcome.NOT_MEASURED}
+            missed = kinds.get(type(missing), Outcome.UNDECIDED)
         except (LookupError, TypeError, ValueError, RuntimeError) as damaged:  # RuntimeError: next() found none
             why = f"the evidence makes no sense: {damaged!r}"
         else:

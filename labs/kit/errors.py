@@ -31,5 +31,10 @@ class EvidenceError(LabError):
     """What was recorded cannot answer the question. A claim turns it into UNDECIDED."""
 
 
+class TooLate(EvidenceError):
+    """Something came later than the question allows, and only time could tell: what, and by how much. A claim turns it
+    into NOT_MEASURED."""
+
+
 class NotAsked(EvidenceError):
     """The run was not made to find that out, or could not on this router: no fault of the evidence."""

@@ -13,16 +13,18 @@ from .claim import Outcome, Verdict
 from .report import Report, difference
 
 CONFORMS, DOES_NOT, NOT_TESTED, UNDECIDED = "conforms", "does not", "not tested", "undecided"
+NOT_MEASURED = "not measured"
 _WORDS = {True: CONFORMS, False: DOES_NOT, None: NOT_TESTED}
 _OUTCOMES = {Outcome.HOLDS: CONFORMS, Outcome.FAILS: DOES_NOT, Outcome.UNDECIDED: UNDECIDED,
-             Outcome.NOT_ASKED: NOT_TESTED}  # fmt: skip
+             Outcome.NOT_MEASURED: NOT_MEASURED, Outcome.NOT_ASKED: NOT_TESTED}  # fmt: skip
+_UNTOLD = (UNDECIDED, NOT_MEASURED)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A requirement, what became of it, why (what differed, what was missing), and whether theory had said so.
 
-    `as_predicted` is None where no behaviour was named to compare with.
+    `as_predicted` is None where no behaviour was named to compare with, or nothing was found out.
     """
 
     requirement: Requirement
@@ -60,14 +62,14 @@ def _finding(asked: Requirement, verdict: Verdict | None, nat: NatBehaviour | No
     outcome = _OUTCOMES[verdict.outcome]
     why = verdict.why or "; ".join(difference(check) for check in verdict.differing)
     seen = tuple(str(it) for check in verdict.checks for it in check.seen)
-    return Finding(asked, outcome, why, None if nat is None else outcome == predicted, seen)
+    return Finding(asked, outcome, why, None if nat is None or outcome in _UNTOLD else outcome == predicted, seen)
 
 
 def summary(found: Iterable[Finding]) -> str:
     """`50 requirements: 26 conforms, 1 does not, 23 not tested`, and whether theory agrees where it was asked."""
     found = tuple(found)
     counts = Counter(it.outcome for it in found)
-    words = ", ".join(f"{counts[it]} {it}" for it in (CONFORMS, DOES_NOT, NOT_TESTED, UNDECIDED) if counts[it])
+    words = ", ".join(f"{counts[it]} {it}" for it in (CONFORMS, DOES_NOT, NOT_TESTED, *_UNTOLD) if counts[it])
     strange = sum(it.as_predicted is False for it in found)
     theory = f"{strange} not as predicted" if strange else "all as predicted"
     compared = any(it.as_predicted is not None for it in found)
@@ -75,9 +77,9 @@ def summary(found: Iterable[Finding]) -> str:
 
 
 def exit_code(found: Iterable[Finding]) -> int:
-    """2: something is undecided. 1: theory says otherwise or, where none was asked, a MUST is not met."""
+    """2: something could not be told. 1: theory says otherwise or, where there is none, a MUST is not met."""
     found = tuple(found)
-    if any(it.outcome == UNDECIDED for it in found):
+    if any(it.outcome in _UNTOLD for it in found):
         return 2
     broken = [it for it in found if it.outcome == DOES_NOT and it.requirement.level is Level.MUST]
     compared = any(it.as_predicted is not None for it in found)
@@ -94,8 +96,8 @@ def write_junit(found: Iterable[Finding], path: Path) -> None:
         case = TestCase(f"{it.requirement.id} ({it.requirement.level.value})", classname="audit")
         if it.outcome == NOT_TESTED:
             case.result = [Skipped(it.why)]
-        elif it.outcome == UNDECIDED:
-            case.result = [Error(it.why)]
+        elif it.outcome in _UNTOLD:
+            case.result = [Error(f"{it.outcome}: {it.why}")]
         elif it.as_predicted is False or (it.as_predicted is None and it.outcome == DOES_NOT):
             case.result = [Failure(it.why or "theory says otherwise")]
         case.system_out = "\n".join(it.evidence)

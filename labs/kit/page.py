@@ -18,7 +18,7 @@ from .report import Report, difference, words
 from .topology import Host, Topology
 
 _MARKS = {Outcome.HOLDS: ("✓", "green"), Outcome.FAILS: ("✗", "red"), Outcome.UNDECIDED: ("?", "yellow"),
-          Outcome.NOT_ASKED: ("·", "dim")}  # fmt: skip
+          Outcome.NOT_MEASURED: ("?", "yellow"), Outcome.NOT_ASKED: ("·", "dim")}  # fmt: skip
 _REWRITTEN = "bold yellow"
 _ROWS = 60  # packets a person may be shown
 _RULINGS = {Ruling.TRUE: "green", Ruling.FALSE: "red", Ruling.CONDITIONAL: "yellow"}
@@ -153,8 +153,9 @@ def _predictions(verdict: Verdict) -> str:
 
 def _reasons(verdict: Verdict) -> list[str]:
     """Why a claim does not hold, the first three differences with the packets that show them."""
-    if verdict.outcome in (Outcome.UNDECIDED, Outcome.NOT_ASKED):
-        return [verdict.why]
+    if verdict.outcome not in (Outcome.HOLDS, Outcome.FAILS):
+        late = "not measured: " if verdict.outcome is Outcome.NOT_MEASURED else ""
+        return [late + verdict.why]
     lines = []
     for check in verdict.differing[:3]:
         lines.append(difference(check))

@@ -30,7 +30,7 @@ class Report:
         outcomes = {verdict.outcome for verdict in self.verdicts} - {Outcome.NOT_ASKED}
         if Outcome.FAILS in outcomes:
             return 1
-        return 2 if Outcome.UNDECIDED in outcomes or not outcomes else 0
+        return 0 if outcomes == {Outcome.HOLDS} else 2
 
     @property
     def ended(self) -> str:
@@ -47,6 +47,7 @@ class Report:
                 (Outcome.HOLDS, "holds", "hold"),
                 (Outcome.FAILS, "fails", "fail"),
                 (Outcome.UNDECIDED, "is undecided", "are undecided"),
+                (Outcome.NOT_MEASURED, "was not measured", "were not measured"),
                 (Outcome.NOT_ASKED, "was not asked", "were not asked"),
             )
             if counts[outcome]
@@ -100,8 +101,8 @@ def write_junit(report: Report, file: Path) -> None:
             failure = Failure(verdict.says)
             failure.text = "\n".join(difference(check) for check in verdict.differing)
             case.result = [failure]
-        if verdict.outcome is Outcome.UNDECIDED:
-            case.result = [Error(f"undecided: {verdict.why}")]
+        if verdict.outcome in (Outcome.UNDECIDED, Outcome.NOT_MEASURED):
+            case.result = [Error(f"{verdict.outcome.value}: {verdict.why}")]
         if verdict.outcome is Outcome.NOT_ASKED:
             case.result = [Skipped(verdict.why)]
         suite.add_testcase(case)

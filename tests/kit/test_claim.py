@@ -3,7 +3,7 @@
 import pytest
 
 from labs.kit.claim import Check, Claim, Outcome
-from labs.kit.errors import EvidenceError
+from labs.kit.errors import EvidenceError, TooLate
 from labs.kit.lab import Lab
 
 
@@ -54,3 +54,12 @@ def test_a_claim_without_its_sentence_is_its_authors_mistake():
     lab = Lab("x", "X", "nat", ())
     with pytest.raises(ValueError, match="needs a docstring: it is the sentence people read"):
         lab.claim(lambda _: iter(()))
+
+
+def test_what_came_too_late_to_tell_is_not_measured():
+    def examine(facts):
+        yield Check("a", 1, 1)
+        raise TooLate("the answer came 0.4 s late")
+
+    verdict = Claim("name", "It is so.", examine).judge(None)
+    assert (verdict.outcome, verdict.why) == (Outcome.NOT_MEASURED, "the answer came 0.4 s late")

@@ -287,37 +287,44 @@ def bind(_: Context, first: str, second: str) -> int:
     return 1
 
 
-_SAYINGS = "a JSON file of {id, says, lab} to judge instead of the project's own"
+_SAYINGS = "a JSON file of {id, says, lab} to judge instead of the project's own; with a ruling, to compare with"
 
 
 @task(iterable=["run"], help={"run": "judge this run directory instead of running labs; may be repeated", "json": _JSON,
                               "out": _OUT, "sayings": _SAYINGS})  # fmt: skip
 @command
 def verdicts(_: Context, run: list[str], json: bool = False, out: str = "results", sayings: str = "") -> int:
-    """Myth court: runs every lab (or takes runs) and decides what people say about ports and sockets."""
-    from labs.kit import catalog, court, report, rundir
+    """Myth court: runs every lab that decides a saying (or takes runs), and compares each ruling with the expected one.
+
+    With --run those sayings are in question for which every run was given that decides them: each lab, with each NAT
+    it is run with. Ends with 0 when all are decided as expected, 1 when a ruling differs or a claim fails, 2 when one
+    is undecided, or none is in question.
+    """
+    from labs.kit import catalog, court, deciding, expectations, report, rundir
     from labs.stage import engine, fleet, images
     from labs.stage.narrator import Narrator
 
     tell = Narrator(quiet=json)
-    read = court.sayings(Path(sayings) if sayings else court.SAYINGS, catalog.names())
+    entries = court.entries(Path(sayings) if sayings else court.SAYINGS)
+    read, expected = court.sayings(entries, catalog.names()), expectations.expected(entries)
     paths = [Path(directory) for directory in run]
     if not run:
-        with tell.working("running every lab"):
+        with tell.working("running every lab that decides a saying"):
             images.ensure(engine.connect(), tell)
-            paths = [Path(it.path) for it in fleet.run(fleet.deciding(), Path(out), tell)]
-    judged = court.judge([report.judge(rundir.load(path)) for path in paths], read)
-    tell.court(judged)
+            paths = [Path(it.path) for it in fleet.run(deciding.needed(read), Path(out), tell)]
+    reports = tuple(report.judge(rundir.load(path)) for path in paths)
+    compared = expectations.Comparison(reports, court.judge(reports, read), expected)
+    tell.court(compared.judgements)
+    tell.say(f"\n{compared.summary}")
     if not run:
         place = Path(out) / "court.json"
-        write("court", lambda file: court.save(judged, file), str(place))
-        tell.say(f"\n{court.summary(judged)}\n  {place}")
+        write("court", lambda file: expectations.save(compared, file), str(place))
+        tell.say(f"  {place}")
     if json:
-        as_json([court.as_dict(it) for it in judged])
-    missed = [it for it in judged if it.why and (sayings or (it.saying.lab in catalog.names() and not run))]
-    for it in missed if sayings else ():
-        tell.announce(f"{it.saying.id} is undecided: {it.why}")
-    return 2 if missed else 0
+        as_json(expectations.as_dict(compared))
+    for complaint in compared.complaints:
+        tell.announce(complaint)
+    return compared.exit_code
 
 
 @task(help={"json": _JSON, "runs": "how often each thing is measured", "labs": "measure every lab once instead",

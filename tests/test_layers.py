@@ -75,3 +75,7 @@ def test_nothing_sleeps_and_nothing_goes_through_a_shell():
         text = path.read_text()
         assert ".sleep(" not in text, path
         assert "shell=" + "True" not in text, path
+
+
+def test_nothing_that_claims_or_judges_knows_what_is_expected():
+    assert {path.name for path in FILES if "expectations" in path.read_text()} <= {"expectations.py"}

@@ -1,10 +1,11 @@
 """The command line without an engine: what it refuses, in one sentence and with exit code 2."""
 
 import json
+import shutil
 
 import pytest
 
-from labs.kit import catalog
+from labs.kit import catalog, court
 
 from .conftest import RECORDINGS, run_invoke
 
@@ -97,7 +98,66 @@ def test_a_lab_without_a_router_takes_no_nat():
     refused(run_invoke("lab", "bind", "--nat", "masquerade", **NOWHERE), "the lab bind has no router to be masquerade")
 
 
+def verdicts(*words, runs=None):
+    """The court on recordings; returns the process and what it printed as JSON."""
+    chosen = sorted(path for path in RECORDINGS.iterdir()) if runs is None else runs
+    given = [word for it in chosen for word in ("--run", str(it))]
+    done = run_invoke("verdicts", "--json", *given, *words, **NOWHERE)
+    return done, json.loads(done.stdout) if done.stdout.startswith("{") else {}
+
+
 def test_verdicts_are_recomputed_from_run_directories():
-    words = [word for it in RECORDINGS.iterdir() for word in ("--run", str(it))]
-    judged = json.loads(run_invoke("verdicts", "--json", *words, **NOWHERE).stdout)
-    assert {it["id"]: it["verdict"] for it in judged}["C02"] == "conditional"
+    done, said = verdicts()
+    assert done.returncode == 0, done.stderr
+    testable = sum(bool(it.lab) for it in court.entries())
+    assert (said["decided"], said["testable"]) == (testable, testable)
+    assert {it["id"]: (it["ruling"], it["expected"]) for it in said["sayings"]}["C02"] == ("conditional", "conditional")
+
+
+def test_verdicts_of_some_runs_ask_only_what_they_decide():
+    done, said = verdicts(runs=[RECORDINGS / "udp"])
+    assert done.returncode == 0, done.stderr
+    assert said["decided"] == said["testable"] == sum(it.lab == "udp" for it in court.entries())
+    done, said = verdicts(runs=[RECORDINGS / "nat-none"])  # one of its routers decides nothing alone
+    assert done.returncode == 2
+    assert "no testable saying is in question" in done.stderr
+
+
+def test_verdicts_name_the_ruling_that_differs(tmp_path):
+    file = tmp_path / "sayings.json"
+    file.write_text(json.dumps([{"id": "C155", "says": "x", "lab": "udp", "ruling": "conditional"},
+                                {"id": "C156", "says": "x", "lab": "udp"}]))  # fmt: skip
+    done, said = verdicts("--sayings", str(file))
+    assert done.returncode == 1
+    assert done.stderr.strip() == "C155 is ruled false; expected was conditional"
+    assert "2 of 2 testable sayings are decided, 0 of 1 as expected" in said["summary"]
+    refused(*_sayings(tmp_path, "ruling", "maybe"), "the saying C155 is expected to be 'maybe', which is no ruling")
+
+
+def _sayings(tmp_path, word, value):
+    file = tmp_path / "other.json"
+    file.write_text(json.dumps([{"id": "C155", "says": "x", "lab": "udp"} | {word: value}]))
+    return (verdicts("--sayings", str(file), runs=[RECORDINGS / "udp"])[0],)
+
+
+def test_verdicts_name_the_saying_that_is_undecided(tmp_path):
+    (done,) = _sayings(tmp_path, "id", "mine")
+    assert done.returncode == 2
+    assert done.stderr.strip() == "mine is undecided: no evidence answers it"
+
+
+def test_verdicts_name_the_claim_that_fails(tmp_path):
+    """A recording in which one call ended otherwise. What the claim then answers differs as well."""
+    run = tmp_path / "udp"
+    shutil.copytree(RECORDINGS / "udp", run)
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    meta = json.loads((run / "meta.json").read_text())
+    refused_ = next(it for it in events if it.get("error") and it["call"] == "bind")
+    refused_["error"] = None
+    (run / "events.jsonl").write_text("".join(json.dumps(it) + "\n" for it in events))
+    meta["files"]["events.jsonl"] = (run / "events.jsonl").stat().st_size
+    (run / "meta.json").write_text(json.dumps(meta))
+    done, said = verdicts(runs=[run])
+    assert done.returncode == 1
+    (failing,) = said["failing"]
+    assert f"udp: {failing['claim']} fails: " in done.stderr

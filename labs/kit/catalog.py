@@ -39,5 +39,11 @@ def lesson(name: str) -> str:
     return (_module(name).__doc__ or "").strip()
 
 
+def files(name: str) -> tuple[Path, ...]:
+    """The files a lab's code is in: its module, or each module of its package."""
+    home = Path(str(_module(name).__file__))
+    return tuple(sorted(home.parent.rglob("*.py"))) if home.name == "__init__.py" else (home,)
+
+
 def _module(name: str) -> ModuleType:
     return importlib.import_module(f"{__package__.rpartition('.')[0]}.{name.replace('-', '_')}")

@@ -2,14 +2,14 @@
 
 A comparison of a lab's claim may answer a saying: under the condition it looked at, is it so? All answers yes: the
 saying is true. All no: false. Both: it is true only on a condition. No answer: undecided. Nothing is ever filled in.
+What a saying is expected to be ruled stands in the same file, but in no `Saying`: judging cannot see it.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -69,27 +69,44 @@ class Judgement:
         return self.saying.trouble or "no evidence answers it"
 
 
-def sayings(file: Path = SAYINGS, labs: Iterable[str] = ()) -> tuple[Saying, ...]:
-    """Read the sayings; UsageError for a file that is none.
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of a file of sayings, as it stands there; `ruling` is what is expected, or empty."""
+
+    id: str
+    says: str
+    lab: str
+    ruling: str
+
+
+def entries(file: Path = SAYINGS) -> tuple[Entry, ...]:
+    """Read a file of sayings; UsageError for a file that is none."""
+    try:
+        return tuple(
+            Entry(str(it["id"]), str(it["says"]), str(it["lab"] or ""), str(it.get("ruling") or ""))
+            for it in json.loads(file.read_text())
+        )
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UsageError(
+            f"{file} is not a file of sayings: {error!r}",
+            "Wanted: a JSON list of {id, says, lab} objects; each may have a ruling that is expected.",
+        ) from None
+
+
+def sayings(read: Iterable[Entry] | None = None, labs: Iterable[str] = ()) -> tuple[Saying, ...]:
+    """The sayings of these entries, or of the project's own, without what is expected of them.
 
     One whose id was there before, or whose lab is none of `labs` (if those are given), has its `trouble` said.
     """
-    try:
-        entries = json.loads(file.read_text())
-        read = tuple(Saying(str(it["id"]), str(it["says"]), str(it["lab"] or "")) for it in entries)
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UsageError(
-            f"{file} is not a file of sayings: {error!r}", "Wanted: a JSON list of {id, says, lab} objects."
-        ) from None
     known = {*labs, COURT}
     seen: set[str] = set()
     checked = []
-    for saying in read:
-        trouble = f"the id {saying.id} was there before" if saying.id in seen else ""
-        if len(known) > 1 and saying.lab and saying.lab not in known:
-            trouble = f"there is no lab called {saying.lab}"
-        seen.add(saying.id)
-        checked.append(replace(saying, trouble=trouble))
+    for entry in entries() if read is None else read:
+        trouble = f"the id {entry.id} was there before" if entry.id in seen else ""
+        if len(known) > 1 and entry.lab and entry.lab not in known:
+            trouble = f"there is no lab called {entry.lab}"
+        seen.add(entry.id)
+        checked.append(Saying(entry.id, entry.says, entry.lab, trouble))
     return tuple(checked)
 
 
@@ -112,29 +129,3 @@ def _rule(saying: Saying, answers: tuple[Answer, ...]) -> Judgement:
         return Judgement(saying, Ruling.UNDECIDED if saying.lab else Ruling.UNTESTABLE, ())
     ruling = Ruling.CONDITIONAL if len(so) == 2 else Ruling.TRUE if so == {True} else Ruling.FALSE
     return Judgement(saying, ruling, answers)
-
-
-def as_dict(judgement: Judgement) -> dict[str, object]:
-    """For programs: the saying, its ruling, and under which condition it was found so or not, in which run."""
-    return {
-        "id": judgement.saying.id,
-        "says": judgement.saying.says,
-        "lab": judgement.saying.lab,
-        "verdict": judgement.ruling.value,
-        "why": judgement.why,
-        "answers": [
-            {"condition": it.check.about, "so": it.so, "run": it.run, "evidence": [str(seen) for seen in it.check.seen]}
-            for it in judgement.answers
-        ],
-    }
-
-
-def summary(judgements: Iterable[Judgement]) -> str:
-    """`170 sayings: 71 true, 50 conditional, 38 false, 4 undecided, 7 untestable`."""
-    counts = Counter(it.ruling for it in judgements)
-    return f"{sum(counts.values())} sayings: " + ", ".join(f"{counts[it]} {it.value}" for it in Ruling if counts[it])
-
-
-def save(judgements: Iterable[Judgement], file: Path) -> None:
-    """Write every judgement with its evidence as JSON. OSError where the file cannot be written."""
-    file.write_text(json.dumps([as_dict(it) for it in judgements], indent=1) + "\n")

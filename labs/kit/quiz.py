@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from . import deciding
 from .court import Judgement, Ruling, Saying
 from .lab import Lab
 
@@ -27,8 +27,7 @@ class Ballot:
 def questions(lab: Lab, sayings: tuple[Saying, ...]) -> tuple[Saying, ...]:
     """What is put to the vote: the sayings this lab decides; where it decides none alone, those its claims answer."""
     own = tuple(it for it in sayings if it.lab == lab.name)
-    named = {name for claim in lab.claims for name in re.findall(r"\bC\d+\b", claim.says)}
-    return own or tuple(it for it in sayings if it.id in named)
+    return own or tuple(it for it in sayings if deciding.answers(lab.name, it))
 
 
 def vote(text: str) -> Ruling | None:

@@ -38,12 +38,6 @@ def everything() -> list[tuple[str, str]]:
     return [(name, nat) for name in catalog.names() for nat in catalog.find(name).nats]
 
 
-def deciding() -> list[tuple[str, str]]:
-    """Those whose claims answer sayings: they name them."""
-    named = {name for name in catalog.names() if any("(C" in claim.says for claim in catalog.find(name).claims)}
-    return [(name, nat) for name, nat in everything() if name in named]
-
-
 def run(labs: list[tuple[str, str]], out: Path, tell: Progress, at_once: int = AT_ONCE) -> list[Sortie]:
     """Run these labs, some of them at once, the result in their order. LabError when one leaves no run directory."""
     running: list[subprocess.Popen[str]] = []

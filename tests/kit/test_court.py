@@ -1,17 +1,17 @@
 """A saying is ruled by the answers of the evidence: all yes, all no, both, or none."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
-from labs.kit import catalog, court, report, rundir
+from labs.kit import catalog, court, expectations, report, rundir
 from labs.kit.court import Ruling, Saying
 from labs.kit.errors import UsageError
 
-from ..conftest import CHECKOUT, RECORDINGS
+from ..conftest import RECORDINGS
 
-EXPECTED = json.loads((CHECKOUT / "tests" / "rulings.json").read_text())
+EXPECTED = {name: it.value for name, it in expectations.expected(court.entries()).items()}
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +23,9 @@ def rulings(reports):
     return {it.saying.id: it for it in court.judge(reports)}
 
 
-def test_every_saying_that_a_lab_here_decides_is_ruled_as_it_must_be(reports):
-    """`rulings.json` is what the evidence must yield; nothing but this test reads it."""
-    labs = set(catalog.names())
-    for judged in rulings(reports).values():
-        if judged.ruling not in (Ruling.UNDECIDED, Ruling.UNTESTABLE):
-            assert judged.ruling.value == EXPECTED[judged.saying.id], judged.saying
-        if judged.saying.lab in labs:
-            assert judged.ruling is not Ruling.UNDECIDED, judged.saying
+def test_every_saying_that_a_lab_decides_is_ruled_as_it_must_be(reports):
+    ruled = {name: it.ruling.value for name, it in rulings(reports).items()}
+    assert ruled == EXPECTED
 
 
 def test_what_no_run_here_answers_is_undecided_and_never_filled_in(reports):
@@ -64,14 +59,14 @@ def test_a_wrong_file_of_sayings_is_a_sentence(tmp_path, entries):
     file = tmp_path / "sayings.json"
     file.write_text(json.dumps(entries))
     with pytest.raises(UsageError, match="is not a file of sayings"):
-        court.sayings(file, labs=catalog.names())
+        court.sayings(court.entries(file), catalog.names())
 
 
 def test_a_saying_that_cannot_be_put_is_undecided_with_the_reason_and_the_others_are_judged(tmp_path, reports):
     file = tmp_path / "sayings.json"
     entries = [("C93", "bind"), ("C93", "bind"), ("C46", "conversatoins"), ("C24", "conversations")]
     file.write_text(json.dumps([{"id": name, "says": "x", "lab": lab} for name, lab in entries]))
-    first, again, misspelt, other = court.judge(reports, court.sayings(file, labs=catalog.names()))
+    first, again, misspelt, other = court.judge(reports, court.sayings(court.entries(file), catalog.names()))
     assert (first.ruling.value, other.ruling.value) == (EXPECTED["C93"], EXPECTED["C24"])
     assert again.why == "the id C93 was there before"
     assert misspelt.why == "there is no lab called conversatoins"
@@ -91,8 +86,23 @@ def test_one_packet_turns_a_ruling(reports):
     assert rulings([turned])["C70"].ruling is Ruling.CONDITIONAL  # one visitor's answers, not the other's
 
 
-def test_every_saying_is_read_once_and_nothing_of_its_ruling_is_in_the_file():
+def test_every_saying_is_read_once_without_what_is_expected_of_it():
     read = court.sayings()
     assert len(read) == len({it.id for it in read}) == 170
-    assert set(json.loads(court.SAYINGS.read_text())[0]) == {"id", "says", "lab"}
+    assert set(EXPECTED) == {it.id for it in read}
+    assert {it.name for it in fields(Saying)} == {"id", "says", "lab", "trouble"}
     assert Saying("C114", "There are situations in which several sockets use one port.", "verdicts") in read
+
+
+def test_judging_does_not_change_when_everything_else_is_expected(tmp_path, reports):
+    """Each expectation is replaced by another ruling: what is ruled, and by which answers, stays the same."""
+    others = dict(zip(expectations.RULINGS, [*list(expectations.RULINGS)[1:], "true"], strict=True))
+    entries = [it | {"ruling": others[it["ruling"]]} for it in json.loads(court.SAYINGS.read_text())]
+    file = tmp_path / "sayings.json"
+    file.write_text(json.dumps(entries))
+    altered = court.entries(file)
+    assert all(it.value != EXPECTED[name] for name, it in expectations.expected(altered).items())
+    judged = court.judge(reports, court.sayings(altered))
+    assert judged == court.judge(reports)
+    compared = expectations.Comparison(tuple(reports), judged, expectations.expected(altered))
+    assert len(compared.differing) == len(entries)

@@ -276,12 +276,15 @@ def bind(_: Context, first: str, second: str) -> int:
 
     tell = Narrator()
     case = ask_kernel.read(first, second)
-    predicted = case.predict()
     tell.say(f"the rule:   {case.explain()}")
+    for sentence in case.assumed():
+        tell.say(f"assumed:    {sentence}")
     with tell.working("asking the kernel"):
         said = ask_kernel.ask(case, tell)
-    tell.say(f"the kernel: bind() {said[0]}, listen() {said[1]}, the first one's later listen() {said[2]}")
-    if said == (predicted.bind, predicted.listen, predicted.first_listen):
+    for sentence in said.tried:
+        tell.say(f"tried:      {sentence}")
+    tell.say(f"the kernel: {said.sentence}")
+    if said.agrees(case.predict()):
         return 0
     tell.say("your kernel differs from the rule")
     return 1

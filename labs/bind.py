@@ -1,8 +1,8 @@
 """Address already in use.
 
 bind() asks one thing: do the addresses overlap, and did BOTH sockets give a permission of a kind that the first one's
-state and owner allow? The rule is six sentences long (`labs/net/bind_rule.py`). Here the kernel is asked a sample of
-its whole table (all of it with `--full`: protocols, address pairs, options, states, owners), and then the cases
+state and owner allow? The rule is seven sentences long (`labs/net/bind_rule.py`). Here the kernel is asked a sample of
+its whole table (all of it with `--full`: protocols, address pairs, options, states, peers, owners), and then the cases
 people argue about are played by two programs on one host.
 """
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
+from itertools import cycle
 
 from .kit.claim import Check
 from .kit.errors import EvidenceError
@@ -17,14 +19,16 @@ from .kit.facts import Facts
 from .kit.lab import Lab
 from .kit.ports import ANY, OK, RA, RP, claim_port, outcome
 from .kit.scene import Scene
-from .net.bind_case import Case, parse, sample, table
+from .net.bind_case import Case, parse
 from .net.bind_rule import ADDRESS_IN_USE, Claimant, State, predict
+from .net.bind_table import sample, table
 from .net.endpoint import Endpoint, Protocol
 from .net.event import Event
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
 PORTS_IN_USE = ("ss", "-tuanH")
 SAMPLE, BATCH, ORACLE = 400, 1500, "bind_oracle.ask"
+PORTS = range(1024, 32768)  # below the ports that connections are given
 ONE, OTHER = "127.0.0.1", "127.0.0.2"
 PATH = "/tmp/fourtuple.sock"  # noqa: S108 -- in a container of our own
 
@@ -33,12 +37,14 @@ lab = Lab("bind", "Address already in use", compose="single")
 
 @lab.step
 def ask_the_kernel(scene: Scene) -> None:
-    """The kernel is asked what bind() and listen() say, case by case; whoever contradicts the rule is asked again,
-    since a connection may not have reached its state yet."""
-    cases = list(table()) if scene.full else sample(SAMPLE)
+    """The kernel is asked what bind() and listen() say, case by case, each on a port of its own since TIME_WAIT
+    outlives its case; whoever contradicts the rule is asked again, since a connection may not have reached its state
+    yet."""
+    cases, ports = list(table()) if scene.full else sample(SAMPLE), cycle(PORTS)
     for start in range(0, len(cases), BATCH):
         asked = cases[start : start + BATCH]
         for _ in range(3):
+            asked = [replace(case, port=next(ports)) for case in asked]
             answers = scene.act("srv", ORACLE, [list(case.spelled()) for case in asked])
             assert isinstance(answers, list)
             asked = [case for case, answer in zip(asked, answers, strict=True) if answer != _predicted(case)]
@@ -163,17 +169,17 @@ def expected(first: tuple[str, ...], state: State, second: tuple[str, ...], owne
 
 @lab.claim
 def the_kernel_follows_the_rule(facts: Facts) -> Iterator[Check]:
-    """In every case asked, bind() and listen() say what the six sentences of the rule say."""
-    answers: dict[tuple[str, ...], tuple[str, Event]] = {}
+    """In every case asked, bind() and listen() say what the sentences of the rule say."""
+    answers: dict[Case, tuple[Case, str, Event]] = {}
     for event in facts.acts(ORACLE):
         for spelled, answer in zip(event.args[1], event.result, strict=True):
-            answers[tuple(spelled)] = (answer, event)
+            case = parse(*spelled)
+            answers[case] = (case, answer, event)  # asked again on another port, it is the same case
     events = facts.acts(ORACLE)
     asked = len(list(table())) if facts.meta.get("full") else SAMPLE
     yield Check("cases asked", asked, len(answers), events[:1])
     wrong = 0
-    for spelled, (answer, event) in answers.items():
-        case = parse(*spelled)
+    for case, answer, event in answers.values():
         if answer != _predicted(case):
             wrong += 1
             yield Check(f"your kernel differs: {case.command()}", _predicted(case), answer, (event,))

@@ -188,26 +188,3 @@ def test_an_image_of_another_checkout_is_noticed_and_rebuilt(engine, image, tmp_
 def _own_python(checkout):
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return os.environ | {"PATH": path, "PYTHONPATH": str(checkout)}
-
-
-def test_the_whole_bind_table_is_as_the_rule_says(engine, tmp_path):
-    before = traces(engine)
-    done = run_invoke("lab", "bind", "--full", "--json", "--out", str(tmp_path))
-    said = json.loads(done.stdout)
-    assert done.returncode == 0, said
-    rule = next(claim for claim in said["claims"] if claim["name"] == "the_kernel_follows_the_rule")
-    assert {check["about"]: check["got"] for check in rule["checks"]}["cases asked"] == "24576"
-    assert traces(engine) == before
-
-
-@pytest.mark.parametrize(
-    ("second", "says"),
-    [("tcp 127.0.0.1:80 reuseaddr", "bind() EADDRINUSE"), ("tcp 127.0.0.1:80 reuseport uid=1000", "bind() EADDRINUSE"),
-     ("udp 127.0.0.1:80", "bind() ok")],
-)  # fmt: skip
-def test_one_question_about_bind_is_predicted_and_asked(engine, second, says):
-    before = traces(engine)
-    done = run_invoke("bind", "--first", "tcp 0.0.0.0:80 listening reuseaddr reuseport", "--second", second)
-    assert done.returncode == 0, done.stdout
-    assert f"the kernel: {says}" in done.stdout
-    assert traces(engine) == before

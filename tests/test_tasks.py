@@ -92,6 +92,8 @@ def test_the_rule_is_not_asked_about_what_makes_no_sense():
         run_invoke("bind", "--first", "sctp 0.0.0.0:80", "--second", "tcp 0.0.0.0:80", **NOWHERE),
         "a socket is `tcp|udp",
     )
+    nowhere = ("bind", "--first", "tcp 0.0.0.0:70000", "--second", "tcp 0.0.0.0:70000")
+    refused(run_invoke(*nowhere, **NOWHERE), "a port is a number from 0 to 65535, not 70000", "For example")
 
 
 def test_a_lab_without_a_router_takes_no_nat():

@@ -1,4 +1,4 @@
-"""What bind() and listen() say when another socket was there first: Linux's rule, as six sentences.
+"""What bind() and listen() say when another socket was there first: Linux's rule, as seven sentences.
 
 1. Addresses are sets: a wildcard is every address of its family, `::` without IPV6_V6ONLY those of both, `::ffff:a`
    is IPv4 `a`. connect() and accept() narrow a wildcard to one address, and so do the states that come after; only
@@ -8,15 +8,17 @@
 4. Both set SO_REUSEADDR, and the first is not listening: allowed, whoever owns them.
 5. Otherwise: EADDRINUSE.
 6. listen() asks 2 to 5 again, of the sockets that are there then.
+7. bind() to port 0 draws a port: over UDP any on which 2 to 5 let it bind, over TCP any on which 2 does, whatever
+   permission was given.
 
-The kernel's own words are `inet_bind_conflict()` and `inet_rcv_saddr_equal()` (net/ipv4/inet_connection_sock.c), and
-for UDP `inet_rcv_saddr_equal()` from `udp_lib_lport_inuse()` (net/ipv4/udp.c). Two sockets only: three can be more
-permissive than any pair of them.
+The kernel's own words are `inet_bind_conflict()`, `inet_csk_find_open_port()` and `inet_rcv_saddr_equal()`
+(net/ipv4/inet_connection_sock.c), and for UDP `inet_rcv_saddr_equal()` from `udp_lib_lport_inuse()` (net/ipv4/udp.c).
+Two sockets only: three can be more permissive than any pair of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -57,6 +59,7 @@ class Rule(Enum):
     REUSEPORT = "both set SO_REUSEPORT, and have one owner or the first is in TIME_WAIT"
     REUSEADDR = "both set SO_REUSEADDR, and the first is not listening"
     CONFLICT = "they overlap, and did not both give a permission that the first one's state and owner allow"
+    NOT_DRAWN = "they overlap, and over TCP no permission lets the kernel draw a port that is taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,30 +77,60 @@ class Claimant:
     owner: int = 0
     device: str = ""
 
+    @property
+    def wildcard(self) -> bool:
+        """Is it bound to every address of a family, so that a connection has an address of its own?"""
+        return self.address in ("0.0.0.0", "::", "::ffff:0.0.0.0")  # noqa: S104 -- compared, not bound
+
+    @property
+    def dual_stack(self) -> bool:
+        """Does it speak both IPv4 and IPv6?"""
+        return self.families == {4, 6}
+
+    @property
+    def families(self) -> frozenset[int]:
+        """The versions of IP its connections can have."""
+        return frozenset(family for family, _ in _addresses(self.address, self.only_v6))
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """What the second socket's bind() and listen() return (`ok` or an errno's name), what the first one's later
-    listen() returns where it was only bound, and the sentence that decided about bind(). `-`: a call not made."""
+    listen() returns where it was only bound, and the sentence that decided about bind(). `-`: a call not made.
+    `same_port`: may both have one port?"""
 
     bind: str
     listen: str
     first_listen: str
     rule: Rule
+    same_port: bool
 
 
 def predict(first: Claimant, state: State, second: Claimant, connected_to: str = "") -> Prediction:
     """What the kernel will say. `connected_to` is the local address of the first one's connection, if it has one."""
     decided = _decide(first, state, second, connected_to)
     if decided is Rule.CONFLICT:
-        return Prediction(ADDRESS_IN_USE, "-", "-", decided)
-    if second.protocol is not Protocol.TCP:
-        return Prediction(OK, "-", "-", decided)
+        return Prediction(ADDRESS_IN_USE, "-", "-", decided, same_port=False)
     # rule 6: the second listens first, then the first one tries to, against a listener
-    if state is not State.BOUND or first.protocol is not Protocol.TCP:
-        return Prediction(OK, OK, "-", decided)
     later = _decide(second, State.LISTENING, first, "")
-    return Prediction(OK, OK, ADDRESS_IN_USE if later is Rule.CONFLICT else OK, decided)
+    return _listening(first, state, second, decided, ADDRESS_IN_USE if later is Rule.CONFLICT else OK)
+
+
+def draw(first: Claimant, state: State, second: Claimant, connected_to: str = "") -> Prediction:
+    """The same where both bind to port 0: always `ok`, on ports of which rule 7 says whether they may be one."""
+    decided = _decide(first, state, second, connected_to)
+    if second.protocol is Protocol.TCP and decided in (Rule.REUSEPORT, Rule.REUSEADDR):
+        decided = Rule.NOT_DRAWN
+    told = _listening(first, state, second, decided, OK)
+    return replace(told, same_port=decided not in (Rule.CONFLICT, Rule.NOT_DRAWN))
+
+
+def _listening(first: Claimant, state: State, second: Claimant, decided: Rule, later: str) -> Prediction:
+    """A bind() that succeeds, and the calls of listen() that follow: only TCP makes them, the first one where it was
+    only bound."""
+    listen = OK if second.protocol is Protocol.TCP else "-"
+    called = listen == OK and state is State.BOUND and first.protocol is Protocol.TCP
+    return Prediction(OK, listen, later if called else "-", decided, same_port=True)
 
 
 def _decide(first: Claimant, state: State, second: Claimant, connected_to: str) -> Rule:
@@ -119,7 +152,7 @@ def overlap(first: Claimant, state: State, second: Claimant, connected_to: str =
         return False
     if first.device and second.device and first.device != second.device:
         return False
-    half = first.address == "::" and not first.only_v6 and state.narrowed and ":" in connected_to
+    half = first.dual_stack and state.narrowed and ":" in connected_to
     if half and second.address == "0.0.0.0":  # noqa: S104 -- compared, not bound
         return True
     held = (

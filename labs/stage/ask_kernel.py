@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..kit.errors import DriveError, UsageError
+from ..net.bind_answer import Answer
 from ..net.bind_case import Case, parse
 from . import images
 from .engine import connect
@@ -20,21 +21,24 @@ def read(first: str, second: str) -> Case:
         raise UsageError(str(error), _EXAMPLE) from None
 
 
-def ask(case: Case, tell: Progress) -> tuple[str, str, str]:
-    """What bind(), listen() and the first one's later listen() return; `-` is a call that is not made."""
+def ask(case: Case, tell: Progress) -> Answer:
+    """What the kernel says, and what was tried. UsageError where this host cannot build one of the sockets."""
     engine = connect()
     stage = Stage(engine, "single", new_run(), "none", images.ensure(engine, tell))
     try:
         stage.build()
         stage.attach()
         stage.start()
-        request = {"step": "", "socket": "", "call": "act", "args": ["bind_oracle.ask", [list(case.spelled())]]}
+        request = {"step": "", "socket": "", "call": "act", "args": ["bind_oracle.tell", *case.spelled()]}
         event = stage.nodes()["srv"].ask(request)
     finally:
         stage.remove()
     if event.error is not None:
         raise DriveError(f"the kernel could not be asked: {event.error}")
-    bind, listen, first = event.result[0].split()
-    if bind.startswith("cannot:"):
-        raise UsageError(f"the first socket cannot be brought into that state: {bind.removeprefix('cannot:')}")
-    return bind, listen, first
+    said = Answer(**event.result | {"tried": tuple(event.result["tried"])})
+    if said.bind.startswith("cannot:"):
+        raise UsageError(
+            f"this socket cannot be made where the kernel is asked: {said.tried[0]}",
+            "That is a host with the interface lo only: a connection ends at 127.0.0.1 or ::1, a device is lo.",
+        )
+    return said

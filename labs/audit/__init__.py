@@ -10,7 +10,28 @@ packets on either side. `invoke audit --nat BEHAVIOUR` compares what was found w
     client2 --+                          +-- bob
 """
 
-from . import carrier, icmp, tcp, timers, udp  # noqa: F401 -- they add steps and claims, in this order
-from .plan import lab
+from ..net.requirements import REQUIREMENTS
+from . import carrier, icmp, plan, tcp, timers, udp  # noqa: F401 -- carrier has examinations and no step of its own
+from .plan import EXAMINED, lab
+
+STEPS = (
+    plan.open_the_servers,
+    plan.collide,
+    udp.map_and_knock,
+    udp.use_even_ports,
+    udp.call_back_in,
+    udp.report_cut_and_tell,
+    icmp.ask_and_go,
+    tcp.map_and_be_called,
+    tcp.cross,
+    tcp.call_each_other,
+    timers.wait,  # it ends with the datagram after which nothing comes
+)
+for step in STEPS:
+    lab.step(step)
+for asked in REQUIREMENTS:
+    if asked.id in EXAMINED:
+        examine = EXAMINED[asked.id]
+        lab.add(examine.__name__, f"{asked.id} ({asked.level.value}): {asked.says}.", examine)
 
 __all__ = ["lab"]

@@ -12,13 +12,12 @@ from ..kit.facts import Facts
 from ..kit.packet import Packet, marked
 from ..kit.scene import Scene
 from ..net.endpoint import Endpoint, Protocol
-from .plan import LAST, SERVERS, lab, requirement, say, udp
+from .plan import LAST, SERVERS, requirement, say, udp
 from .udp import HAIRPIN, hairpinned, report_of
 
 ASKS, GONE, SHORT = 30700, 30701, 30702  # client1's identifier and ports
 
 
-@lab.step
 def ask_and_go(scene: Scene) -> None:
     """client1 pings alice and bob with one identifier; sends a datagram that may cross no router; and greets alice,
     closes its socket, and is answered."""

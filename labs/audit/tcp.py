@@ -13,14 +13,13 @@ from ..kit.packet import Packet, marked
 from ..kit.ports import outcome
 from ..kit.scene import Scene
 from ..net.endpoint import Endpoint, Protocol
-from .plan import KNOCKS, LAST, SERVERS, call, exclusive, kept, lab, requirement, shared
+from .plan import KNOCKS, LAST, SERVERS, call, exclusive, kept, requirement, shared
 
 MAPPED, CALLED, CROSSING, HAIRPIN = 30500, 30510, 30520, 30530
 NOBODY = 9  # a port that no mapping has
 FULL = 8005  # alice's listener that has no room
 
 
-@lab.step
 def map_and_be_called(scene: Scene) -> None:
     """client1 connects to three endpoints from one port. Then it connects to one only, listens on the same port, and is
     called by others."""
@@ -44,7 +43,6 @@ def begin(scene: Scene, name: str, remote: Endpoint) -> None:
         scene[name].connect(remote)
 
 
-@lab.step
 def cross(scene: Scene) -> None:
     """alice's listener has no room, so client1's SYN to it gets no answer. alice closes it and connects from its port
     to where client1 was seen: her SYN crosses his."""
@@ -63,7 +61,6 @@ def cross(scene: Scene) -> None:
         scene["crossing in"].send(marked("across"))
 
 
-@lab.step
 def call_each_other(scene: Scene) -> None:
     """client1 and client2 connect to alice, listen on the same ports, and call each other where she saw them."""
     seen = {}

@@ -15,12 +15,11 @@ from ..kit.facts import Facts
 from ..kit.packet import marked
 from ..kit.scene import Scene
 from ..net import requirements
-from .plan import LAST, SERVERS, lab, requirement, say, udp
+from .plan import LAST, SERVERS, requirement, say, udp
 
 SILENT, IDLE, KEPT = 30800, 30801, 30802
 
 
-@lab.step
 def wait(scene: Scene) -> None:
     """Three sockets of client1 greet alice. One then says a word each second, two are silent: alice answers the first
     of them after a while, the other and the talkative one a little later. And the last datagram of the audit."""

@@ -12,7 +12,7 @@ from ..kit.facts import Facts
 from ..kit.packet import Packet, marked
 from ..kit.ports import outcome
 from ..kit.scene import Scene
-from .plan import KNOCKS, LAST, PAIRS, SERVERS, SIP, exclusive, kept, lab, requirement, say, udp
+from .plan import KNOCKS, LAST, PAIRS, SERVERS, SIP, exclusive, kept, requirement, say, udp
 
 CLOSED = 8009
 MAPPED, KNOCKED, HAIRPIN, REPORTED, CUT, TOLD, WIDE = (30000 + 10 * number for number in range(7))
@@ -20,7 +20,6 @@ EVEN, TWENTY = 32000, 20
 LONG, SMALL = 3000, 1300  # bytes: a datagram that must be cut; what the outer link is made to carry
 
 
-@lab.step
 def map_and_knock(scene: Scene) -> None:
     """client1 writes to three endpoints from one socket. Then it writes to one only, and others write to it."""
     udp(scene, "client1", MAPPED, "mapped")
@@ -32,7 +31,6 @@ def map_and_knock(scene: Scene) -> None:
         scene[f"udp {server}:{port}"].sendto(marked(f"{server} knocks"), seen)
 
 
-@lab.step
 def use_even_ports(scene: Scene) -> None:
     """client1 writes from twenty sockets, all on even ports."""
     for number in range(TWENTY):
@@ -40,7 +38,6 @@ def use_even_ports(scene: Scene) -> None:
         say(scene, f"even {number}", f"even {number}", *SERVERS[0])
 
 
-@lab.step
 def call_back_in(scene: Scene) -> None:
     """client1 and client2 greet alice, then write to each other's external endpoints, client1 first; and once more when
     client2 has closed its socket."""
@@ -54,7 +51,6 @@ def call_back_in(scene: Scene) -> None:
     scene["hairpin client1"].sendto(marked("hairpin to nobody"), seen["client2"])
 
 
-@lab.step
 def report_cut_and_tell(scene: Scene) -> None:
     """client1 writes to a closed port, to an open one again, and is answered; sends a datagram of 3000 bytes that comes
     back; one whose words are its own address; and, when the outer link carries 1300 bytes only, one of 1400."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..kit.errors import SetupError
+from . import ownership
 from .engine import Engine
 from .signals import undisturbed
 
@@ -49,8 +50,11 @@ class SubnetTaken(SetupError):
 
 
 def free_instances(engine: Engine) -> list[int]:
-    """Instance numbers whose subnets (10.I.0.0/16 and 198.18.I.0/24) no network of the engine overlaps, shuffled so
-    that labs which start together seldom choose the same one."""
+    """Instance numbers that no lab has (one without networks has no other sign of it) and whose subnets (10.I.0.0/16
+    and 198.18.I.0/24) no network of the engine overlaps, shuffled so that labs which start together seldom choose the
+    same one."""
+    labs = engine.api.containers(all=True, filters={"label": ownership.INSTANCE})
+    taken_numbers = {it["Labels"][ownership.INSTANCE] for it in labs}
     used = [
         ip_network(config["Subnet"])
         for network in engine.api.networks()
@@ -60,7 +64,8 @@ def free_instances(engine: Engine) -> list[int]:
     free = [
         number
         for number in INSTANCES
-        if not any(subnet.overlaps(taken) for subnet in _subnets(number) for taken in used)
+        if str(number) not in taken_numbers
+        and not any(subnet.overlaps(taken) for subnet in _subnets(number) for taken in used)
     ]
     if not free:
         raise SetupError(

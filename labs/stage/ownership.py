@@ -1,12 +1,13 @@
 """Whose a container or network is, and removing what nobody owns any more. Labels decide, never names.
 
-Every object carries the run it belongs to and the process that owns the run. A run's owner is alive, dead, on another
-machine (left alone), or `kept`: brought up to stay until `invoke down`.
+Every object carries the run it belongs to, the process that owns the run, and the user who began it. A run's owner is
+alive, dead, on another machine (left alone), or `kept`: brought up to stay until its user ends it with `invoke down`.
 """
 
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 import subprocess
 import time
@@ -24,8 +25,8 @@ from requests.exceptions import RequestException
 from ..kit.errors import SetupError
 from .engine import Engine
 
-PROJECT, LAB, INSTANCE, RUN, OWNER = (
-    f"fourtuple.{word}" for word in ("project", "lab", "instance", "run", "owner")
+PROJECT, LAB, INSTANCE, RUN, OWNER, USER = (
+    f"fourtuple.{word}" for word in ("project", "lab", "instance", "run", "owner", "user")
 )  # fmt: skip
 KEPT = "kept:"  # an owner that begins so wants its lab to stay
 PATIENCE = 10.0  # seconds a removal may take
@@ -43,11 +44,17 @@ class Belongings:
     containers: tuple[str, ...]
     networks: tuple[str, ...]
     half_built: bool
+    user: str = ""
 
     @property
     def kept(self) -> bool:
         """Was it brought up to stay?"""
         return f"{self.owner}:".startswith(KEPT)
+
+    @property
+    def own(self) -> bool:
+        """Did this user bring it up, on this machine? That outlives a reboot, unlike the process."""
+        return self.user == user_of_this_process()
 
     def as_dict(self) -> dict[str, str]:
         """For programs."""
@@ -57,6 +64,15 @@ class Belongings:
 def owner_of_this_process() -> str:
     """`machine/pid/birth`: a later process with the same pid has another birth."""
     return f"{_machine()}/{os.getpid()}/{_birth(os.getpid())}"
+
+
+def user_of_this_process() -> str:
+    """`user@machine`, or the user's number where it has no name."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"
 
 
 def is_dead(owner: str) -> bool:
@@ -115,10 +131,16 @@ def inventory(engine: Engine, run: str | None = None) -> list[Belongings]:
             labels[name].get(INSTANCE, ""),
             tuple(mine[0]),
             tuple(mine[1]),
-            any(it["State"] == "created" for it in containers if it["Id"] in mine[0]),
+            any(_not_started(it) for it in containers if it["Id"] in mine[0]),
+            labels[name].get(USER, ""),
         )
         for name, mine in sorted(found.items())
     ]
+
+
+def _not_started(container: dict[str, Any]) -> bool:
+    """Is it a part of a lab that was created and not started? A capture, which joins a lab for a while, is no part."""
+    return container["State"] == "created" and "com.docker.compose.service" in container["Labels"]
 
 
 def remove(engine: Engine, run: str) -> int:

@@ -91,7 +91,8 @@ def run(session: Session, out: Path, audience: Audience, keep: bool = False, ful
     lab, name = session.lab, new_run()
     recording = Recording(out / lab.name / name)
     file, image = (foreign.COMPOSE, session.box.image) if session.box else (lab.compose, "")
-    stage = Stage(session.engine, file, name, presets.text(session.nat), session.image, keep, box=image)
+    nat = presets.text(session.nat)
+    stage = Stage(session.engine, file, name, nat, session.image, keep, box=image, lab=lab.name)
     removal: Callable[[], None] = stage.remove
     try:
         meta = _play(stage, session, recording, audience, clock, full)

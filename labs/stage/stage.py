@@ -37,14 +37,17 @@ class Stage:
         keep: bool = False,
         taps: bool = True,
         box: str = "",
+        lab: str = "",
     ) -> None:
         self.engine = engine
         self.run = run
         self._file = file
         self._taps = taps
         self._variables = {
+            "FOURTUPLE_LAB": lab or file,
             "FOURTUPLE_RUN": run,
             "FOURTUPLE_OWNER": (ownership.KEPT if keep else "") + ownership.owner_of_this_process(),
+            "FOURTUPLE_USER": ownership.user_of_this_process() if keep else "",
             "FOURTUPLE_CREATED": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "FOURTUPLE_SUFFIX": f"-{run[-4:]}",
             "FOURTUPLE_IMAGE": image,

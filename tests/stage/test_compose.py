@@ -3,7 +3,7 @@
 import pytest
 
 from labs.kit.errors import SetupError
-from labs.stage import compose
+from labs.stage import compose, ownership
 from labs.stage.compose import Call, SubnetTaken
 from labs.stage.engine import Engine
 
@@ -64,23 +64,30 @@ def test_a_missing_image_says_how_to_build_it(programs):
     assert "invoke images" in caught.value.hint
 
 
-class _Networks:
-    """Stands for an engine where only its list of networks matters."""
+class _Lists:
+    """Stands for an engine where only its lists of networks and of labs matter."""
 
-    def __init__(self, *subnets):
-        self._subnets = subnets
+    def __init__(self, *subnets, instances=()):
+        self._subnets, self._instances = subnets, instances
+
+    def containers(self, **_):
+        return [{"Labels": {ownership.INSTANCE: number}} for number in self._instances]
 
     def networks(self):
         return [{"IPAM": {"Config": [{"Subnet": subnet}]}} for subnet in self._subnets] + [{"IPAM": {"Config": None}}]
 
 
-def engine_with(*subnets):
-    return Engine(_Networks(*subnets), "0", "1.41", "0")
+def engine_with(*subnets, instances=()):
+    return Engine(_Lists(*subnets, instances=instances), "0", "1.41", "0")
 
 
 def test_an_instance_is_free_when_no_network_overlaps_its_subnets():
     free = compose.free_instances(engine_with("172.17.0.0/16", "10.3.7.0/24", "198.18.9.0/25", "fd00::/64"))
     assert set(free) == set(range(1, 256)) - {3, 9}
+
+
+def test_the_number_of_a_lab_without_networks_is_taken_as_well():
+    assert set(compose.free_instances(engine_with(instances=["7", "0"]))) == set(range(1, 256)) - {7}
 
 
 @pytest.mark.parametrize("subnet", ["198.18.0.0/15", "10.0.0.0/8"])

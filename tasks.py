@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _NAT = "the router's behaviour: a name or eim/apdf and what differs; see `invoke nat.list`"
 _JSON = "print JSON, for programs"
 _JUNIT = "also write JUnit XML to this file"
-_INSTANCE = "which lab, where several are up"
+_INSTANCE = "which lab, where you have several up, or somebody else's"
 
 
 _KEEP = "leave the lab up afterwards; `invoke down` ends it"
@@ -162,7 +162,8 @@ def up(_: Context, name: str, nat: str = "") -> None:
 def _up(instance: int, topology: Topology) -> str:
     """What can be done with a lab that is up."""
     host = next(it.name for it in topology.hosts if not it.router)
-    ways = [f"shell {host}", *(f"capture {tap.name}" for tap in topology.taps[-1:]), "down"]
+    ear = topology.taps[-1].name if topology.taps else host
+    ways = [f"shell {host}", f"capture {ear}", "down"]
     does = " | ".join(f"invoke {words} --instance {instance}" for words in ways)
     return f"  instance {instance} is up: {does}"
 
@@ -170,7 +171,7 @@ def _up(instance: int, topology: Topology) -> str:
 @task(help={"instance": _INSTANCE, "everything": "all that are up on this engine", "json": _JSON})
 @command
 def down(_: Context, instance: str = "", everything: bool = False, json: bool = False) -> None:
-    """End the lab that was left up."""
+    """End the lab you left up; somebody else's only where --instance or --everything says so."""
     from labs.stage import engine, kept
     from labs.stage.narrator import Narrator
 
@@ -191,8 +192,8 @@ def shell(_: Context, host: str, instance: str = "") -> None:
     """A shell in a host of the lab that is up."""
     from labs.stage import engine, kept
 
-    there = kept.container(engine.connect(), host, instance)
-    argv = ["docker", "exec", "-it" if sys.stdin.isatty() else "-i", there.id[:12], "bash"]
+    there = kept.choose(engine.connect(), instance).container(host)
+    argv = ["docker", "exec", "-it" if sys.stdin.isatty() else "-i", there[:12], "bash"]
     print("+", *argv, file=sys.stderr, flush=True)
     os.execvp(argv[0], argv)
 
@@ -201,7 +202,14 @@ _FILE = "write a pcap here (default: text on a terminal, a pcap into a pipe)"
 _LIVE = "open it in Wireshark while it is captured"
 
 
-@task(help={"tap": "lan, wan, or a host", "wireshark": _LIVE, "file": _FILE, "instance": _INSTANCE})
+@task(
+    help={
+        "tap": "a tap of the lab, as lan or home-a, or a host",
+        "wireshark": _LIVE,
+        "file": _FILE,
+        "instance": _INSTANCE,
+    }
+)
 @command
 def capture(_: Context, tap: str, file: str = "", wireshark: bool = False, instance: str = "") -> None:
     """Capture in the lab that is up, until Ctrl-C; prints the exact command it runs."""
@@ -505,18 +513,19 @@ def nat_show(_: Context, behaviour: str, interface: str = "wan",
         raise UsageError(str(error), "Give as many with --address A,B.") from None
 
 
-@task(name="set", help={"behaviour": _BEHAVIOUR, "host": "which router", "instance": _INSTANCE})
+@task(name="set", help={"behaviour": _BEHAVIOUR, "host": "which router, where there are several",
+                        "instance": _INSTANCE})  # fmt: skip
 @command
-def nat_set(_: Context, behaviour: str, host: str = "router", instance: str = "") -> None:
-    """Change the behaviour of the router of a lab that is up, in place; every mapping is forgotten."""
+def nat_set(_: Context, behaviour: str, host: str = "", instance: str = "") -> None:
+    """Change the behaviour of a router of a lab that is up, in place; every mapping is forgotten."""
     from labs.net import presets
     from labs.stage import engine, kept
     from labs.stage.narrator import Narrator
     from labs.stage.session import behaviour_called
 
     chosen = behaviour_called(behaviour)
-    took = kept.become(engine.connect(), host, presets.text(chosen), instance)
-    Narrator().say(f"✓ {host} is now {presets.sentence(chosen)} ({took:.2f} s)")
+    name, took = kept.become(engine.connect(), host, presets.text(chosen), instance)
+    Narrator().say(f"✓ {name} is now {presets.sentence(chosen)} ({took:.2f} s)")
 
 
 two_dashes()

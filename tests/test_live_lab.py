@@ -64,8 +64,8 @@ def test_two_at_once_on_one_engine_both_succeed(engine, tmp_path):
 def test_a_lab_can_be_left_up_looked_into_and_ended(engine, tmp_path):
     before = traces(engine)
     shown = run_invoke("lab", "nat", "--keep", "--out", str(tmp_path)).stdout
+    instance = shown.split("instance ")[1].split(" ")[0]
     try:
-        instance = shown.split("instance ")[1].split(" ")[0]
         asked = subprocess.run(
             [sys.executable, "-m", "invoke", "shell", "client1", "--instance", instance],
             cwd=CHECKOUT,
@@ -77,16 +77,16 @@ def test_a_lab_can_be_left_up_looked_into_and_ended(engine, tmp_path):
         assert f"10.{instance}.1.10/24" in asked.stdout
         assert asked.stderr.startswith("+ docker exec -i ")
     finally:
-        ended = json.loads(run_invoke("down", "--json").stdout)
-    assert instance in [it["instance"] for it in ended]
+        ended = json.loads(run_invoke("down", "--json", "--instance", instance).stdout)
+    assert [(it["lab"], it["instance"]) for it in ended] == [("nat", instance)]
     assert traces(engine) == before
 
 
 def test_up_and_capture_show_packets_with_the_exact_command(engine, tmp_path):
     before = traces(engine)
     shown = run_invoke("up", "nat").stdout
+    instance = shown.split("instance ")[1].split(" ")[0]
     try:
-        instance = shown.split("instance ")[1].split(" ")[0]
         file = tmp_path / "wan.pcap"
         with running("capture", "wan", "--file", str(file), "--instance", instance) as capture:
             assert capture.stderr is not None
@@ -105,7 +105,7 @@ def test_up_and_capture_show_packets_with_the_exact_command(engine, tmp_path):
 
         assert f"198.18.{instance}.2:40000" in {str(packet.flow.source) for packet in read(file, "wan")}
     finally:
-        run_invoke("down")
+        run_invoke("down", "--instance", instance)
     assert traces(engine) == before
 
 

@@ -109,7 +109,10 @@ def hand_over() -> None:
 
 
 if __name__ == "__main__" and sys.argv[1:]:
-    become(sys.argv[1])
+    try:
+        become(sys.argv[1])
+    except ValueError as error:
+        raise SystemExit(f"this router cannot: {error}") from None
 elif __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 
 from ..kit.errors import UsageError
+from ..kit.topology import Topology
 from . import kept, ownership
 from .engine import Engine
 from .images import NAME
@@ -18,7 +19,7 @@ from .images import NAME
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Where to listen: a router's network (`lan`, `wan`) or a host, in the only kept lab or in that instance."""
+    """Where to listen: a tap of the lab (`lan`, `home-a`) or a host, in one's only kept lab or in that instance."""
 
     engine: Engine
     image: str
@@ -60,22 +61,33 @@ def _into(file: str, argv: list[str]) -> None:
 
 def command(request: Request, terminal: bool) -> list[str]:
     """The `docker run` that listens: tcpdump with what it needs and nothing else. UsageError lists what there is."""
-    engine, instance = request.engine, request.instance
-    router = kept.container(engine, "router", instance)
-    networks = _addresses(engine, router.id)
-    listened = router if request.tap in networks else kept.container(engine, request.tap, instance)
-    address = networks.get(request.tap) or next(iter(_addresses(engine, listened.id).values()))
+    there = kept.choose(request.engine, request.instance)
+    host, address = _place(there.topology(), request.tap)
     caps = [word for cap in ("NET_RAW", "SETUID", "SETGID") for word in ("--cap-add", cap)]
     return [
         *("docker", "run", "--rm", "--pull", "never", *(("-t",) if terminal else ())),
-        *("--network", f"container:{listened.id[:12]}", "--read-only", "--cap-drop", "ALL", *caps),
+        *("--network", f"container:{there.container(host)[:12]}", "--read-only", "--cap-drop", "ALL", *caps),
         *("--security-opt", "no-new-privileges", "--label", f"{ownership.PROJECT}=fourtuple"),
-        *("--label", f"{ownership.RUN}={router.lab.run}", "--label", f"{ownership.OWNER}={router.lab.owner}"),
+        *("--label", f"{ownership.RUN}={there.lab.run}", "--label", f"{ownership.OWNER}={there.lab.owner}"),
         *("-e", f"TAP_ADDRESS={address}", f"{NAME}:{request.image}", "python3", "-S", "-m", "labs.agents.tap"),
     ]
 
 
-def _addresses(engine: Engine, identity: str) -> dict[str, str]:
-    """Network name in the compose file to address, of one container."""
-    attached = engine.api.inspect_container(identity)["NetworkSettings"]["Networks"]
-    return {name.rpartition("_")[2]: spec["IPAddress"] for name, spec in attached.items()}
+def _place(topology: Topology, name: str) -> tuple[str, str]:
+    """Whose network namespace that is, and the address of the interface; no address means all interfaces of a host."""
+    for tap in topology.taps:
+        if tap.name == name:
+            return tap.host, topology.host(tap.host).address(tap.network)
+    for host in topology.hosts:
+        if host.name == name:
+            addresses = [address for _, address in host.interfaces]
+            return host.lives_with or name, addresses[0] if len(addresses) == 1 else ""
+    taps, hosts = ([it.name for it in things] for things in (topology.taps, topology.hosts))
+    raise UsageError(
+        f"there is nothing called {name!r} to listen to in this lab",
+        f"{f'It has the taps {_list(taps)}, and ' if taps else 'It has '}the hosts {_list(hosts)}.",
+    )
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(sorted(names))

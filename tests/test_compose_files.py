@@ -46,10 +46,10 @@ def test_every_network_is_one_the_engine_leaves_alone(path):
     assert len(names) == networks.count("driver_opts: *routed") == networks.count("labels: *labels")
 
 
-def test_only_routers_taps_and_the_labs_about_a_privilege_are_given_capabilities():
+def test_only_routers_taps_what_prepares_a_host_and_the_labs_about_a_privilege_are_given_capabilities():
     base = (CHECKOUT / "compose" / "base.yml").read_text()
     given = re.findall(r"cap_add: \[(.*)\]", base)
-    assert given == ["NET_ADMIN", "NET_RAW, SETUID, SETGID"]
+    assert given == ["NET_ADMIN", "NET_ADMIN", "NET_RAW, SETUID, SETGID"]
     of_labs = {path.stem: re.findall(r"cap_add: \[(.*)\]", path.read_text()) for path in TOPOLOGIES}
     assert {lab: sorted(set(given)) for lab, given in of_labs.items() if given} == {
         "foreign": ["NET_ADMIN, NET_RAW"],  # somebody else's router

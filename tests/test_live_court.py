@@ -124,7 +124,7 @@ def test_what_a_machine_refuses_leaves_one_claim_undecided(engine, tmp_path, lab
     ("old", "new", "says"),
     [
         ("NAT: ${NAT:-masquerade}", "NAT: ${NAT:-masquerade}\n      PATH: /usr/local/bin:/usr/bin:/bin",
-         "this router has no nft: its image lacks the package nftables"),
+         "need nft, and this image lacks the package nftables"),
         ("cap_add: [NET_ADMIN]", "cap_add: []", "Operation not permitted"),
     ],
     ids=["no nft", "no capability"],

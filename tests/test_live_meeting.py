@@ -36,6 +36,16 @@ def test_they_meet_where_theory_says_and_nowhere_else(homes, pair):
     assert not [it.as_dict() for it in cells if it.surprises]
 
 
+def test_who_calls_and_who_only_forwards_keeps_track_of_no_connection(homes):
+    """The server's kernel does, since nothing was done about the rules that the engine puts into a container."""
+    assert not [it.surprises for it in homes.play([Protocol.TCP], ("home", "home"), Silent()) if it.surprises]
+    counted = {}
+    for host in ("alice", "bob", "core", "server"):
+        counted[host] = int(homes._scene.run(host, "cat", "/proc/sys/net/netfilter/nf_conntrack_count"))
+    assert counted.pop("server") > 0, "the positive control"
+    assert counted == {"alice": 0, "bob": 0, "core": 0}
+
+
 def meet(homes, port, transport="udp", **changed):
     """What alice's puncher reports of a meeting with a bob who may be missing."""
     scene, number = homes._scene, port

@@ -11,18 +11,20 @@ import signal
 import socket
 import sys
 
+from . import untracked
 from .driver import serve
 from .router import interface_towards, ip
 
 
 def configure(environment: dict[str, str]) -> None:
-    """Claim the gateways, add the routes; SystemExit with a sentence where that cannot be."""
+    """Claim the gateways, add the routes, track no connection; SystemExit with a sentence where that cannot be."""
     if ip("-j", "route", "show", "default").strip() not in ("", "[]", "[ ]"):
         ip("route", "del", "default")  # Docker's own; without it the unknown is unreachable at once
     for gateway in map(str.strip, environment["GATEWAYS"].split(",")):
         ip("addr", "add", gateway, "dev", interface_towards(gateway))
     for route in map(str.strip, environment["ROUTES"].split(",")):
         ip("route", "add", *route.split())
+    untracked.load()
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import sys
 from ipaddress import ip_address, ip_interface
 
 from ..net import nft, presets
+from . import rules
 from .driver import serve
 
 
@@ -78,18 +79,12 @@ def become(text: str) -> str:
         if claimed == chosen.translates:  # only plain routing needs it: its servers must find the inside hosts
             ip("addr", "del" if claimed else "add", gateway, "dev", outside)
     more = list(filter(None, os.environ.get("OUTSIDE_POOL", "").split(",")))
-    rules = nft.render(chosen, outside, [address, *more])
+    wanted = nft.render(chosen, outside, [address, *more])
     _hold(outside, more[: chosen.addresses.count - 1], more)
-    try:
-        loaded = subprocess.run(["nft", "-f", "-"], input=rules, text=True, capture_output=True, check=False)
-    except FileNotFoundError:
-        raise SystemExit("this router has no nft: its image lacks the package nftables") from None
-    if loaded.returncode:
-        refused = " ".join(loaded.stderr.split())
-        raise SystemExit(f"nft refused the rules of {text}, which this kernel may lack a part for: {refused}")
+    rules.load(wanted, f"the rules of {text}")
     subprocess.run(["conntrack", "-F"], capture_output=True, check=False)
     os.environ["NAT"] = text
-    return rules
+    return wanted
 
 
 def _hold(outside: str, wanted: list[str], possible: list[str]) -> None:

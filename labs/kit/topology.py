@@ -63,6 +63,15 @@ class Tap:
 
 
 @dataclass(frozen=True, slots=True)
+class Helper:
+    """A program that prepares the network namespace of a host before the host says anything, and ends: its compose
+    service, and the host."""
+
+    service: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class Topology:
     """One lab's network as it was brought up."""
 
@@ -70,6 +79,7 @@ class Topology:
     hosts: tuple[Host, ...]
     networks: tuple[Network, ...]
     taps: tuple[Tap, ...]
+    helpers: tuple[Helper, ...] = ()
 
     def host(self, name: str) -> Host:
         return _named(self.hosts, name, "host")
@@ -104,7 +114,7 @@ class Topology:
     def from_compose(cls, config: Mapping[str, Any]) -> Topology:
         """Read a resolved compose file; UsageError when it is not one of a lab."""
         try:
-            hosts, taps = [], []
+            hosts, taps, helpers = [], [], []
             services: Mapping[str, Any] = config["services"]
             for name, service in services.items():
                 if not service.get("network_mode", "").startswith("service:"):
@@ -120,6 +130,9 @@ class Topology:
                     address = environment.get("TAP_ADDRESS")
                     if "OUTSIDE" in environment:
                         continue  # somebody else's router in the place of ours: nobody drives it
+                    if "UNTRACKED" in environment:
+                        helpers.append(Helper(name, owner.name))
+                        continue
                     if address is None:
                         hosts.append(Host(name, owner.interfaces, router=False, lives_with=owner.name))
                         continue
@@ -131,7 +144,7 @@ class Topology:
             ]
             if not hosts or "fourtuple.project" not in (services[hosts[0].name].get("labels") or {}):
                 raise KeyError("fourtuple.project")
-            return cls(config["name"], tuple(hosts), tuple(networks), tuple(taps))
+            return cls(config["name"], tuple(hosts), tuple(networks), tuple(taps), tuple(helpers))
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise UsageError(f"this is not the resolved compose file of a lab: {error!r} is missing or wrong") from None
 

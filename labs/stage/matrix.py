@@ -47,6 +47,9 @@ class Matrix:
 
     def play(self, protocols: Sequence[Protocol], only: tuple[str, str] | None, tell: Progress) -> Iterator[Cell]:
         """Every pair or only one, over each transport, in each order; the three of one pair at the same time."""
+        for host, why in self._stage.prepared.items():
+            if why:
+                tell.announce(f"{host} tracks connections and may lose SYNs that cross: {why}")
         pairs = [only] if only else [(a, b) for a in BEHAVIOURS for b in BEHAVIOURS]
         for a, b in pairs:
             for protocol in protocols:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from docker.errors import APIError
+from requests.exceptions import RequestException
 
 from ..kit.errors import SetupError
 from ..kit.topology import Topology
@@ -17,6 +18,8 @@ from .ownership import HANDS
 from .scene import Node
 from .signals import undisturbed
 from .stream import Stream
+
+PATIENCE = 5.0  # seconds for what prepares a host to end
 
 
 def new_run() -> str:
@@ -59,6 +62,7 @@ class Stage:
         self.topology = Topology("", (), (), ())
         self.containers: dict[str, str] = {}
         self.streams: dict[str, Stream] = {}
+        self.prepared: dict[str, str] = {}  # hosts that were to be prepared, and why one was not
 
     def build(self) -> None:
         """Create everything on free subnets. SetupError when that cannot be; then nothing of it is left."""
@@ -90,7 +94,8 @@ class Stage:
                 self.streams[service] = Stream(self.engine, self.containers[service])
 
     def start(self) -> None:
-        """Start all: a host first, then what shares its network namespace; last, who sees another one's processes."""
+        """Start all: a host first, then what prepares it, then what shares its network namespace; last, who sees
+        another one's processes."""
 
         topology = self.topology
 
@@ -103,12 +108,28 @@ class Stage:
                     except APIError:
                         self._died(host)
                         raise
+                if service == host:
+                    for helper in (it for it in topology.helpers if it.host == host):
+                        self.prepared[host] = self._prepare(helper.service)
 
         late = {name for name, spec in self.config["services"].items() if "pid" in spec}
         own = [host.name for host in topology.hosts if not host.lives_with]
         with ThreadPoolExecutor(HANDS) as hands:
             list(hands.map(start_chain, [host for host in own if host not in late]))
             list(hands.map(start_chain, [host for host in own if host in late]))
+
+    def _prepare(self, helper: str) -> str:
+        """Let what prepares a host do that; returns why it could not, or nothing. The run goes on without it."""
+        api, container = self.engine.api, self.containers[helper]
+        try:
+            api.start(container)
+            code = api.wait(container, timeout=PATIENCE)["StatusCode"]
+            said = api.logs(container, tail=1).decode(errors="replace").strip() if code else ""
+        except APIError as refused:
+            return f"the engine refused {helper}: {refused.explanation}"
+        except RequestException:
+            return f"{helper} did not end within {PATIENCE:.0f} s"
+        return f"{helper} ended with {code}; it said: {said or 'nothing'}" if code else ""
 
     def _died(self, host: str) -> None:
         """SetupError with its last words, if a host has ended that others were to join."""

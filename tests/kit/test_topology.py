@@ -5,7 +5,7 @@ import json
 import pytest
 
 from labs.kit.errors import UsageError
-from labs.kit.topology import Topology
+from labs.kit.topology import Helper, Topology
 from labs.net.endpoint import Endpoint
 
 from ..conftest import RECORDINGS
@@ -43,6 +43,14 @@ def test_a_router_is_asked_for_one_network(config):
 def test_an_unknown_host_is_answered_with_the_known(config):
     with pytest.raises(KeyError, match="no host 'carol'; there are: alice, bob, client1"):
         Topology.from_compose(config).host("carol")
+
+
+def test_what_prepares_a_host_is_neither_a_host_nor_a_tap(config):
+    before = Topology.from_compose(config)
+    config["services"]["alice-untracked"] = {"network_mode": "service:alice", "environment": {"UNTRACKED": "yes"}}
+    after = Topology.from_compose(config)
+    assert after.helpers == (Helper("alice-untracked", "alice"),)
+    assert (after.hosts, after.taps) == (before.hosts, before.taps)
 
 
 @pytest.mark.parametrize("foreign", [{}, {"services": {"web": {"image": "nginx"}}, "networks": {}, "name": "x"}])

@@ -33,6 +33,8 @@ from .net.punching import Order, Prediction, comes_in_at_once, predict, predict_
 PORT = 40000
 A_MOMENT = 50_000  # nanoseconds that a router may take over a packet
 RULES = ("nft", "list", "table", "ip", "fourtuple")
+TRACKED = ("cat", "/proc/sys/net/netfilter/nf_conntrack_count")
+UNTRACKED, CONTROL = (*PEERS, "core"), "server"
 _COUNTED = re.compile(r'counter packets (\d+) .*comment "(filtered|clash)"')
 
 
@@ -83,6 +85,13 @@ def try_to_meet(scene: Scene) -> None:
         scene.act(f"router_{side}", "trace.stop")
         scene.run(f"router_{side}", *RULES)
     homes.end(scene)
+
+
+@lab.step
+def ask_who_keeps_track(scene: Scene) -> None:
+    """Alice, Bob, the core and the server are asked how many connections their kernels keep track of."""
+    for host in (*UNTRACKED, CONTROL):
+        scene.run(host, *TRACKED)
 
 
 def routers(facts: Facts) -> dict[str, NatBehaviour]:
@@ -215,3 +224,20 @@ def a_rule_ended_each(facts: Facts) -> Iterator[Check]:
             yield Check(f"so are all of {peer} that end there", len(lost), same, (event, *(it for it, _ in lost)))
         dropped = sum(it.verdict == "drop" for _, it in kept)
         yield Check(f"dropped at {router}, of what came home", 0, dropped, (event, *(it for it, _ in kept)))
+
+
+@lab.claim
+def no_host_drops_what_crosses(facts: Facts) -> Iterator[Check]:
+    """The kernels of alice, bob and the core track no connection, so none of them drops one of two SYNs that cross in
+    it; a kernel that tracks can take the two for different connections with one tuple."""
+    counted = {it.host: it for it in facts.events if it.call == "run" and it.args == TRACKED}
+    if missing := {*UNTRACKED, CONTROL} - set(counted):
+        raise EvidenceError(f"{', '.join(sorted(missing))} did not say how many connections the kernel tracks")
+    if counted[CONTROL].result == [0, "0\n"]:
+        raise NotAsked("the engine leaves connection tracking off in a container, so nothing was to be switched off")
+    for host in UNTRACKED:
+        if host in PEERS:
+            facts.untracked(host)
+        event = counted[host]
+        yield Check(f"connections that the kernel of {host} tracks", "0", str(event.result[1]).strip(),
+                    (event, counted[CONTROL]))  # fmt: skip

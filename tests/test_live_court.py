@@ -120,6 +120,24 @@ def test_what_a_machine_refuses_leaves_one_claim_undecided(engine, tmp_path, lab
     assert traces(engine) == before
 
 
+def test_where_tracking_cannot_be_kept_away_one_claim_is_undecided(engine, tmp_path):
+    """What prepares alice and bob is refused the capability it needs, and the lab goes on."""
+    before = traces(engine)
+    copy = changed(tmp_path, "base.yml", "command: [python3, -S, -m, labs.agents.untracked]",
+                   "command: [python3, -S, -m, labs.agents.untracked]\n    user: nobody")  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "lab", "punch", "--json", "--out", str(tmp_path / "out")],
+        cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    said = json.loads(done.stdout)
+    assert {it["name"] for it in said["claims"] if it["outcome"] != "holds"} == {"no_host_drops_what_crosses"}
+    (why,) = (it["why"] for it in said["claims"] if it["outcome"] == "undecided")
+    assert "connection tracking was not kept away from the packets of alice: alice-untracked ended with 1" in why
+    assert "Operation not permitted" in why
+    assert traces(engine) == before
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

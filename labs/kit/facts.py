@@ -94,6 +94,13 @@ class Facts:
         came = [packet for packet in self.at(at).before(fence) if packet.mark == mark]
         return bool(came), (sent, *came, self.at(at).only(fence))
 
+    def untracked(self, host: str) -> None:
+        """EvidenceError, with the reason, unless connection tracking was kept away from this host's packets."""
+        prepared = self.meta.get("prepared")
+        why = prepared.get(host, "nothing tried to") if isinstance(prepared, Mapping) else "nothing tried to"
+        if why:
+            raise EvidenceError(f"connection tracking was not kept away from the packets of {host}: {why}")
+
     def tracked(self, protocol: Protocol, original: FourTuple) -> Entry | None:
         """The router's entry for a flow that began as `original`; EvidenceError when the table was never read."""
         if not self.conntrack:

@@ -151,6 +151,7 @@ def _play(
         counts = hands.map(lambda tap: tap.stop(stage.engine), taps)
         meta = _witnesses(stage, routers, before) | {"nat": presets.text(session.nat), "full": full, "ended": ended}
         meta["options"] = session.options
+        meta["prepared"] = stage.prepared
         meta["box"] = session.box.image if session.box else ""
         meta["taps"] = dict(zip((tap.name for tap in taps), counts, strict=True))
     for name, log in [(n.host, n.log) for n in nodes.values()] + [(f"{t.name}-tap", t.log) for t in taps]:

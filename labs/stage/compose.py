@@ -23,7 +23,11 @@ from .signals import undisturbed
 
 FILES = Path(__file__).resolve().parents[2] / "compose"
 PATIENCE = 5.0  # seconds an interrupted Compose may go on creating
+CREATION = 120.0  # ... and one that is not, on however busy a machine
+ANSWER = 30.0  # ... and a program that is asked for its version
 INSTANCES = range(1, 256)  # 0 is for `docker compose up` by hand
+_NO_PLUGIN = ("is not a docker command", "unknown command", "unknown flag", "unknown shorthand flag")
+PLUGINS = tuple(Path("/usr") / part / "docker/cli-plugins" for part in ("local/lib", "local/libexec", "lib", "libexec"))
 _TAKEN = "pool overlaps"  # what every engine says when somebody else was faster
 
 
@@ -82,14 +86,55 @@ def _subnets(number: int) -> tuple[Any, Any]:
 
 def version() -> str | None:
     """Version of the Compose v2 plugin, or None where `docker compose` does not work."""
-    try:
-        asked = subprocess.run(
-            ["docker", "compose", "version", "--short"], capture_output=True, text=True, check=False
-        )  # fmt: skip
-    except FileNotFoundError:
+    return _version()[0]
+
+
+def _version() -> tuple[str | None, str]:
+    """The version, or None and why there is none."""
+    printed, complaint = _asked("docker", "compose", "version", "--short")
+    said = printed.strip().removeprefix("v")
+    found = said[:1].isdecimal() and not said.startswith("1.")
+    return (said, "") if found else (None, complaint or f"it says it is version {said or '(none)'}")
+
+
+def trouble() -> SetupError | None:
+    """Why `docker compose` does not work, if so: there is no such plugin, or there is one and it does not start."""
+    found, complaint = _version()
+    if found:
         return None
-    said = asked.stdout.strip().removeprefix("v")
-    return said if asked.returncode == 0 and said[:1].isdecimal() and not said.startswith("1.") else None
+    wanted = "Docker Compose v2 was wanted as `docker compose`, and"
+    limits = "Try `docker compose version`; where memory or processes are limited, see `ulimit -a`."
+    if not any(words in complaint.lower() for words in _NO_PLUGIN):
+        return SetupError(f"{wanted} it does not start: {_telling_line(complaint)}", limits)
+    home = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "cli-plugins"
+    for plugin in (place / "docker-compose" for place in (home, *PLUGINS)):
+        if os.access(plugin, os.X_OK):  # docker says "unknown command" of one that crashed, too
+            _, crash = _asked(str(plugin), "docker-cli-plugin-metadata")
+            why = f"does not start: {_telling_line(crash)}" if crash else "is not taken by this docker command"
+            return SetupError(f"{wanted} its plugin {plugin} {why}", limits)
+    return SetupError(
+        f"{wanted} this docker command has no such plugin",
+        "Run `invoke setup` as root, or install the compose plugin; the old `docker-compose` (v1) does not do.",
+    )
+
+
+def _asked(*argv: str) -> tuple[str, str]:
+    """What a short question to a program printed, and why it failed, or nothing."""
+    try:
+        asked = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False, timeout=ANSWER)
+    except OSError as error:
+        return "", error.strerror or str(error)
+    except subprocess.TimeoutExpired:
+        return "", f"it did not answer within {ANSWER:.0f} s"
+    if asked.returncode == 0:
+        return asked.stdout, ""
+    return "", asked.stderr.strip() or f"it ended with code {asked.returncode}"
+
+
+def _telling_line(errors: str) -> str:
+    """The line of a complaint that says what is wrong: of a Go program that crashed the first, else the last."""
+    lines = errors.strip().splitlines() or ["it said nothing"]
+    return next((line for line in lines if line.startswith(("runtime", "fatal error"))), lines[-1])
 
 
 def _compose(call: Call, *words: str) -> str:
@@ -103,13 +148,20 @@ def _compose(call: Call, *words: str) -> str:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",
             env=_environment() | dict(call.variables),
             start_new_session=True,
         )
     except FileNotFoundError:
         raise SetupError("the `docker` command was not found", "Run `invoke setup` as root, or install it.") from None
     try:
-        output, errors = process.communicate()
+        output, errors = process.communicate(timeout=CREATION)
+    except subprocess.TimeoutExpired:
+        _let_finish(process)
+        raise SetupError(
+            f"Docker Compose was asked to {words[0]} and did not end within {CREATION:.0f} s",
+            "Does the engine answer? See `invoke doctor` and the engine's log.",
+        ) from None
     except BaseException:
         with undisturbed():
             _let_finish(process)
@@ -135,14 +187,11 @@ def _let_finish(process: subprocess.Popen[str]) -> None:
 
 def _explained(errors: str) -> SetupError:
     """Compose's complaint, as one sentence and what to do."""
-    last = errors.strip().splitlines()[-1] if errors.strip() else "it said nothing"
+    last = _telling_line(errors)
     if _TAKEN in errors.lower():
         return SubnetTaken(f"the subnet was taken meanwhile: {last}", "Run it again.")
-    if version() is None:
-        return SetupError(
-            "Docker Compose v2 was wanted as `docker compose`, and this docker command has no such plugin",
-            "Run `invoke setup` as root, or install the compose plugin; the old `docker-compose` (v1) does not do.",
-        )
+    if why := trouble():
+        return why
     if "o such image" in errors:
         return SetupError(f"an image of the lab is missing: {last}", "Build it with `invoke images`.")
     return SetupError(f"Docker Compose could not create the lab: {last}", "See `invoke doctor`.")

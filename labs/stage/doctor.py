@@ -52,11 +52,9 @@ def examine(tell: Progress) -> Iterator[Finding]:
 
 
 def _compose() -> Finding:
-    if version := compose.version():
-        return Finding("compose", True, version)
-    return Finding(
-        "compose", False, "`docker compose` does not work", "Run `invoke setup` as root, or install the plugin."
-    )
+    if trouble := compose.trouble():
+        return Finding("compose", False, trouble.message, trouble.hint)
+    return Finding("compose", True, str(compose.version()))
 
 
 def _bridge_netfilter(engine: Engine) -> Finding:

@@ -121,8 +121,9 @@ def _compose(tell: Progress) -> str:
     if version := compose.version():
         return version
     if not apt.usable():
+        trouble = compose.trouble()
         raise SetupError(
-            "Docker Compose v2 was wanted as `docker compose`, and this docker command has no such plugin",
+            trouble.message if trouble else "`docker compose` works now and did not a moment ago",
             "Install the docker-compose-plugin package (https://docs.docker.com/compose/install), or run as root.",
         )
     packaged = [name for name in ("docker-compose-v2", "docker-compose-plugin") if apt.candidate(name)]

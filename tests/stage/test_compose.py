@@ -14,6 +14,8 @@ from .fakes import Programs
 def programs(tmp_path, monkeypatch):
     made = Programs(tmp_path)
     monkeypatch.setenv("PATH", made.path(alone=True))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "config"))
+    monkeypatch.setattr(compose, "PLUGINS", ())
     return made
 
 
@@ -48,6 +50,36 @@ def test_a_docker_without_compose_v2_is_a_sentence(programs, complaint):
     with pytest.raises(SetupError, match="Docker Compose v2 was wanted as `docker compose`") as caught:
         CALL.create()
     assert "v1" in caught.value.hint
+
+
+CRASH = "runtime/cgo: pthread_create failed: Resource temporarily unavailable"
+
+
+def test_a_docker_that_crashes_is_not_called_a_missing_plugin(programs):
+    """As under `ulimit -v`: a Go program ends with its reason, and pages of registers below."""
+    programs.add("docker", f"echo '{CRASH}\nSIGABRT: abort\nrip 0x7f' >&2; exit 2")
+    with pytest.raises(SetupError, match=f"it does not start: {CRASH}\n") as caught:
+        CALL.create()
+    assert "ulimit" in caught.value.hint
+
+
+def test_a_plugin_that_crashes_is_not_called_missing(programs, tmp_path):
+    """Docker itself says "unknown command" then."""
+    programs.add("docker", "echo 'docker: unknown command: docker compose' >&2; exit 1")
+    plugins = tmp_path / "config" / "cli-plugins"
+    plugins.mkdir(parents=True)
+    programs.add("docker-compose", f"echo '{CRASH}\nSIGABRT: abort' >&2; exit 2")
+    (programs.place / "docker-compose").rename(plugins / "docker-compose")
+    with pytest.raises(SetupError, match=f"its plugin {plugins}/docker-compose does not start: {CRASH}\n"):
+        CALL.create()
+
+
+def test_a_compose_that_does_not_end_is_ended_and_told(programs, monkeypatch):
+    programs.add("docker", "while :; do :; done")
+    monkeypatch.setattr(compose, "CREATION", 0.2)
+    monkeypatch.setattr(compose, "PATIENCE", 0.2)
+    with pytest.raises(SetupError, match="Docker Compose was asked to create and did not end within 0 s"):
+        CALL.create()
 
 
 @pytest.mark.parametrize("words", ["Pool overlaps with other one", "invalid pool request: Pool overlaps"])

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 
 from invoke import Collection, Context, Task, task
 
+from labs.stage import signals
 from labs.stage.command import as_json, command, two_dashes, writable, write
 
 if TYPE_CHECKING:
     from labs.kit.topology import Topology
+
+signals.end_on_any()  # as early as this code has a say: invoke goes on to read the command line
 
 _NAT = "the router's behaviour: a name or eim/apdf and what differs; see `invoke nat.list`"
 _JSON = "print JSON, for programs"

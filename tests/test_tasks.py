@@ -2,12 +2,15 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from labs.kit import catalog, court
 
-from .conftest import RECORDINGS, run_invoke
+from .conftest import CHECKOUT, RECORDINGS, run_invoke
 
 NOWHERE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
 
@@ -163,3 +166,29 @@ def test_verdicts_name_the_claim_that_fails(tmp_path):
     assert done.returncode == 1
     (failing,) = said["failing"]
     assert f"udp: {failing['claim']} fails: " in done.stderr
+
+
+BEFORE_THE_TASK = """
+import os, sys
+from invoke.main import program
+from invoke.parser import parser
+
+parse = parser.Parser.parse_argv
+
+def interrupted(self, argv):
+    if self.contexts:  # tasks.py is loaded, and no task runs yet
+        os.kill(os.getpid(), int(sys.argv[1]))
+    return parse(self, argv)
+
+parser.Parser.parse_argv = interrupted
+program.run(["invoke", "catalog"])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_before_a_task_runs_is_a_line_and_130(number):
+    done = subprocess.run(
+        [sys.executable, "-c", BEFORE_THE_TASK, str(int(number))], cwd=CHECKOUT, capture_output=True, text=True,
+        check=False, preexec_fn=lambda: [signal.signal(it, signal.SIG_DFL) for it in (number, signal.SIGINT)],
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")

@@ -6,18 +6,20 @@ Exit codes as diff(1): 0 every claim holds, 1 one does not, 2 it cannot be told 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from invoke import Collection
 
 from ..kit.errors import LabError
 from . import signals
 
-INTERRUPTED = 130
+_READER_LEFT = 141  # a shell's own code for SIGPIPE: that nobody reads on is no verdict
 
 
 def command(body: Callable[..., int | None]) -> Callable[..., None]:
@@ -33,8 +35,9 @@ def command(body: Callable[..., int | None]) -> Callable[..., None]:
             code = _run(body, *args, **kwargs)
             signals.too_late()
         except KeyboardInterrupt:
-            _complain("interrupted")
-            code = INTERRUPTED
+            code = _complain("interrupted")
+        if code == signals.INTERRUPTED:
+            _leave_at_once()
         if code:
             sys.exit(code)
 
@@ -43,18 +46,41 @@ def command(body: Callable[..., int | None]) -> Callable[..., None]:
 
 def _run(body: Callable[..., int | None], *args: Any, **kwargs: Any) -> int:
     try:
-        return body(*args, **kwargs) or 0
+        code = body(*args, **kwargs) or 0
+        sys.stdout.flush()  # or the answer would be found unwritable when it is too late to say so
+        return code
     except LabError as error:
         return _complain(error.message, error.hint)
+    except BrokenPipeError:
+        reader_left()
     except OSError as error:
         if type(error).__module__.startswith(("docker", "requests")):
-            return _complain(f"the engine refused: {getattr(error, 'explanation', None) or error}", "See its own log.")
+            from .engine import refusal
+
+            return _complain(refusal(error), "See its own log.")
         return _complain(f"the system refused: {error.strerror or error}{f': {error.filename}' * bool(error.filename)}")
 
 
+def _leave_at_once() -> None:
+    """End an interrupted process. A thread may still wait for an engine that does not answer: Python would wait too."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(signals.INTERRUPTED)
+
+
+def reader_left() -> NoReturn:
+    """End quietly, as a filter does, when whoever read our output reads no more."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nothing, stream.fileno())
+    sys.exit(_READER_LEFT)
+
+
 def _complain(message: str, hint: str = "") -> int:
-    print(message, *([hint] if hint else []), sep="\n", file=sys.stderr)  # noqa: T201
-    return 2
+    with suppress(BrokenPipeError):
+        print(message, *([hint] if hint else []), sep="\n", file=sys.stderr, flush=True)  # noqa: T201
+    return signals.INTERRUPTED if signals.interrupted() else 2
 
 
 def as_json(value: object) -> None:

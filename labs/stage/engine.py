@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import IncompleteRead, RemoteDisconnected
 
 import docker
 from docker.context import ContextAPI
-from docker.errors import DockerException
-from requests.exceptions import RequestException
+from docker.errors import APIError, DockerException
+from requests.exceptions import RequestException, Timeout
+from urllib3.exceptions import TimeoutError as HTTPTimeout
 
 from ..kit.errors import SetupError
 
 OLDEST = (1, 41)  # Engine 20.10
+ANSWER = 8.0  # seconds an engine may take to say its version: a busy one needs one or two
+REQUEST = 60  # ... and for whatever else it is asked
+PROBE = 3.0  # ... and to say that it is there, before something is removed
+TIMED_OUT = "timed out"
 
 
 class NoEngine(SetupError):
@@ -28,6 +36,23 @@ class Engine:
     api_version: str
     kernel: str
 
+    def probe(self) -> str:
+        """Why it does not answer right now; nothing where it does."""
+        try:
+            self.api.get(f"{self.api.base_url}/_ping", timeout=PROBE).raise_for_status()
+        except (RequestException, OSError) as error:
+            return reason(error)
+        return ""
+
+    @contextmanager
+    def patience(self, seconds: float) -> Iterator[None]:
+        """Meanwhile no request may take longer."""
+        before, self.api.timeout = self.api.timeout, seconds
+        try:
+            yield
+        finally:
+            self.api.timeout = before
+
     def __enter__(self) -> Engine:
         return self
 
@@ -39,18 +64,25 @@ def connect() -> Engine:
     """Honours DOCKER_HOST, DOCKER_CONTEXT and the current context. SetupError when none answers or it is too old."""
     try:
         api, place = _client()
+        said = api.version()
+        api.timeout = REQUEST
     except (DockerException, RequestException, OSError) as error:
-        why = _short(error)
+        why = reason(error)
         if why == "permission denied":
             raise SetupError(
                 f"this user may not talk to the Docker engine{_place()}: {why}",
                 "Join the group `docker` and log in again, or run as root.",
             ) from None
+        if why == TIMED_OUT:
+            raise SetupError(
+                f"the Docker engine{_place()} does not answer: it was asked for its version and said nothing "
+                f"within {ANSWER:.0f} s",
+                "It may be stopped or overloaded: look at its log, and start it anew if need be.",
+            ) from None
         raise NoEngine(
             f"no Docker engine answers{_place()}: {why}",
             "Start it, or run `invoke setup` as root on Debian or Ubuntu; `invoke doctor` says more.",
         ) from None
-    said = api.version()
     offered = tuple(int(part) for part in said["ApiVersion"].split("."))
     if offered < OLDEST:
         api.close()
@@ -64,12 +96,12 @@ def connect() -> Engine:
 def _client() -> tuple[docker.APIClient, str]:
     if os.environ.get("DOCKER_HOST"):
         settings = docker.utils.kwargs_from_env()
-        api = docker.APIClient(version="auto", timeout=60, **settings)
+        api = docker.APIClient(version="auto", timeout=ANSWER, **settings)
         return api, os.environ["DOCKER_HOST"]
     context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT") or None)
     if context is None:
         raise DockerException(f"there is no Docker context called {os.environ.get('DOCKER_CONTEXT')!r}")
-    api = docker.APIClient(version="auto", timeout=60, base_url=context.Host, tls=context.TLSConfig or False)
+    api = docker.APIClient(version="auto", timeout=ANSWER, base_url=context.Host, tls=context.TLSConfig or False)
     return api, str(context.Host)
 
 
@@ -89,10 +121,32 @@ def _place() -> str:
     return ""
 
 
-def _short(error: Exception) -> str:
-    """The last reason of a chain of wrapped ones."""
-    words = str(error)
-    for known in ("No such file or directory", "Permission denied", "Connection refused", "timed out"):
-        if known in words:
-            return known.lower()
-    return words.splitlines()[0][:160]
+def reason(error: BaseException) -> str:
+    """Why a call to the engine failed, in words: what the engine or the system said, not the exceptions around it."""
+    if isinstance(error, APIError):
+        return str(error.explanation or error.response.reason)
+    chain = list(_wrapped(error))
+    for inner in reversed(chain):
+        if isinstance(inner, TimeoutError | Timeout | HTTPTimeout):
+            return TIMED_OUT
+        if isinstance(inner, RemoteDisconnected | IncompleteRead):
+            return "it closed the connection"
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror.lower()
+    return (str(chain[-1]).splitlines() or [type(error).__name__])[0][:160]
+
+
+def refusal(error: BaseException) -> str:
+    """The sentence about a call to the engine that failed."""
+    if isinstance(error, APIError):
+        return f"the engine refused: {reason(error)}"
+    return f"the connection to the engine broke: {reason(error)}"
+
+
+def _wrapped(error: BaseException) -> Iterator[BaseException]:
+    """An exception, and what it was made from, outermost first; libraries keep it in several places."""
+    yield error
+    inside = [it for it in (*error.args, getattr(error, "reason", None), error.__cause__ or error.__context__)
+              if isinstance(it, BaseException)]  # fmt: skip
+    for it in inside[:1]:
+        yield from _wrapped(it)

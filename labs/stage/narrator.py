@@ -19,16 +19,16 @@ from ..kit.lab import Lab, Step
 from ..kit.report import Report
 from ..kit.topology import Topology
 from ..net.behaviour import NatBehaviour
+from .command import reader_left
 
 _WIDE = 132  # columns where nobody said how many: pipes and files
 
 
 class _Console(Console):
-    """A console whose reader may stop reading: that is no verdict, so the exit code is a shell's own for SIGPIPE."""
+    """A console whose reader may stop reading."""
 
     def on_broken_pipe(self) -> None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(141)
+        reader_left()
 
 
 class Narrator:
@@ -39,8 +39,8 @@ class Narrator:
         self._out = _Console(quiet=quiet, highlight=False, width=width)
         # on a terminal one console does both, so that a line and the spinner never stand in one another's way
         alone = quiet or not sys.stdout.isatty()
-        self._progress = Console(stderr=True, quiet=not sys.stderr.isatty()) if alone else self._out
-        self._err_always = Console(stderr=True, highlight=False)
+        self._progress = _Console(stderr=True, quiet=not sys.stderr.isatty()) if alone else self._out
+        self._err_always = _Console(stderr=True, highlight=False)
         self._status: Status | None = None
 
     @contextmanager

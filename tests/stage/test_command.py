@@ -41,3 +41,135 @@ def test_a_signal_the_caller_ignores_stays_ignored():
     ignore = lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN)  # noqa: E731
     done = subprocess.run([sys.executable, "-c", TASK, "interrupted"], preexec_fn=ignore, check=False)
     assert done.returncode == 0
+
+
+LOST = """
+import os, signal, sys, weakref
+from labs.stage import signals
+from labs.stage.command import command
+
+class Thing: pass
+
+def lose(_):
+    os.kill(os.getpid(), signal.SIGTERM)
+    for _number in range(1000):  # the handler runs in here, and what it raises goes nowhere
+        pass
+
+def body():
+    thing = Thing()
+    held = weakref.ref(thing, lose)
+    del thing
+    signal.pause()
+
+if sys.argv[1] == "task":
+    command(body)()
+else:
+    signals.end_on_any()
+    body()
+"""
+
+
+@pytest.mark.parametrize("when", ["task", "before"])
+def test_an_interruption_inside_a_callback_of_python_is_not_lost(when):
+    """Every import has such a callback; what is raised in it is printed as "Exception ignored" and forgotten."""
+    done = subprocess.run([sys.executable, "-c", LOST, when], capture_output=True, text=True, check=False, timeout=20)
+    assert done.returncode == 130
+    assert done.stderr == "interrupted\n"
+
+
+CLEARING = """
+import os, signal
+from labs.kit.errors import SetupError
+from labs.stage.command import command
+from labs.stage.signals import undisturbed
+
+@command
+def task():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        with undisturbed():
+            raise SetupError("the engine did not answer", "Sweep.")
+
+task()
+"""
+
+
+def test_a_clearing_away_that_fails_after_an_interruption_is_told_and_ends_with_130():
+    done = subprocess.run([sys.executable, "-c", CLEARING], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert done.stderr == "the engine did not answer\nSweep.\n"
+
+
+NOTED = """
+import os, signal, sys
+from labs.stage.command import command
+from labs.stage.signals import undisturbed
+
+@command
+def task():
+    with undisturbed():
+        os.kill(os.getpid(), signal.SIGINT)
+        print("cleared away", flush=True)
+    print("went on")
+
+task()
+"""
+
+
+def test_an_interruption_while_something_is_cleared_away_ends_the_command_after_it():
+    done = subprocess.run([sys.executable, "-c", NOTED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "cleared away\n", "interrupted\n")
+
+
+STUCK = """
+import os, signal, socket, sys, threading
+from labs.stage.command import command
+from labs.stage.hands import hands
+
+here, there = socket.socketpair()
+
+@command
+def task():
+    with hands() as calling:
+        list(calling.map(lambda _: (os.kill(os.getpid(), signal.SIGINT), here.recv(1)), [1]))
+
+task()
+"""
+
+
+def test_a_call_that_is_never_answered_does_not_keep_an_interrupted_command():
+    done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+PRINTS = """
+import sys
+from labs.stage.command import as_json, command
+
+@command
+def task():
+    as_json(list(range(int(sys.argv[1]))))
+
+task()
+"""
+
+
+@pytest.mark.parametrize("size", ["1", "100000"])  # less than a buffer, and more than a pipe
+def test_a_reader_that_leaves_is_no_verdict(size):
+    with subprocess.Popen(
+        [sys.executable, "-c", PRINTS, size], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 141
+
+
+def test_an_answer_that_cannot_be_written_is_a_sentence():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", PRINTS, "1"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (2, "the system refused: No space left on device\n")

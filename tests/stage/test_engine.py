@@ -2,11 +2,16 @@
 
 import hashlib
 import json
+import socket
 
 import pytest
+import requests
+from docker.errors import APIError, DockerException
+from urllib3.exceptions import MaxRetryError, ProtocolError
 
 from labs.kit.errors import SetupError
-from labs.stage.engine import connect
+from labs.stage import engine
+from labs.stage.engine import connect, reason, refusal
 
 from .fakes import fake_engine
 
@@ -48,6 +53,41 @@ def test_an_engine_that_is_too_old_is_refused_with_both_versions(monkeypatch, tm
         monkeypatch.setenv("DOCKER_HOST", host)
         with pytest.raises(SetupError, match=r"speaks API 1\.40; 1\.41 or newer was wanted \(Engine 20\.10\)"):
             connect()
+
+
+def test_an_engine_that_does_not_speak_is_told_apart_from_none(monkeypatch, tmp_path):
+    """Frozen, or too busy: it takes the connection and says nothing."""
+    monkeypatch.setattr(engine, "ANSWER", 0.3)
+    with socket.socket(socket.AF_UNIX) as frozen:
+        frozen.bind(f"{tmp_path}/frozen.sock")
+        frozen.listen()
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/frozen.sock")
+        with pytest.raises(
+            SetupError, match=r"frozen\.sock \(DOCKER_HOST\) does not answer: .* said nothing"
+        ) as caught:
+            connect()
+    assert not isinstance(caught.value, engine.NoEngine), "`invoke setup` would start a second one"
+
+
+REFUSED = ConnectionRefusedError(111, "Connection refused")
+RESPONSE = requests.Response()
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (requests.ConnectionError(ProtocolError("Connection aborted.", REFUSED)), "connection refused"),
+        (requests.ConnectionError(MaxRetryError(None, "/", REFUSED)), "connection refused"),
+        (requests.ReadTimeout("UnixHTTPConnectionPool(host='localhost', port=None): Read timed out."), "timed out"),
+        (requests.ConnectionError(TimeoutError("timed out")), "timed out"),
+        (DockerException("Error while fetching server API version: ('Connection aborted.', ...)"), "Error while"),
+        (FileNotFoundError(2, "No such file or directory"), "no such file or directory"),
+        (APIError("500 Server Error", RESPONSE, "the disk is full"), "the disk is full"),
+    ],
+)
+def test_the_reason_is_said_in_words(error, says):
+    assert reason(error).startswith(says)
+    assert "(" not in refusal(error) or isinstance(error, DockerException)
 
 
 def test_an_unknown_context_is_named(monkeypatch):

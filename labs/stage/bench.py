@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +20,7 @@ from typing import Any
 from ..kit.errors import SetupError
 from . import fleet, images, ownership
 from .engine import Engine, connect
-from .ownership import HANDS
+from .hands import Hands
 from .progress import Progress
 from .recordings import HOME
 from .signals import undisturbed
@@ -107,7 +106,7 @@ class Blueprint:
     def play(self) -> dict[str, float]:
         """Create, start and remove everything once, in parallel; the seconds of each part."""
         run, seconds = new_run(), {}
-        with ThreadPoolExecutor(HANDS) as hands:
+        with Hands() as hands:
             try:
                 began = time.perf_counter()
                 list(hands.map(lambda spec: self._network(spec, run), self._networks))

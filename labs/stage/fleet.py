@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -41,14 +42,16 @@ def everything() -> list[tuple[str, str]]:
 def run(labs: list[tuple[str, str]], out: Path, tell: Progress, at_once: int = AT_ONCE) -> list[Sortie]:
     """Run these labs, some of them at once, the result in their order. LabError when one leaves no run directory."""
     running: list[subprocess.Popen[str]] = []
+    over = threading.Event()
     done: dict[tuple[str, str], Sortie] = {}
     hands = ThreadPoolExecutor(at_once)
     try:
-        flying = {hands.submit(_fly, lab, nat, out, running): (lab, nat) for lab, nat in labs}
+        flying = {hands.submit(_fly, lab, nat, out, running, over): (lab, nat) for lab, nat in labs}
         for future in as_completed(flying):
             done[flying[future]] = future.result()
             tell.note(f"{len(done)} of {len(labs)} labs are done, the last one {future.result().lab}")
     except BaseException:
+        over.set()
         hands.shutdown(wait=False, cancel_futures=True)
         for process in running:
             if process.poll() is None:
@@ -63,7 +66,7 @@ def run(labs: list[tuple[str, str]], out: Path, tell: Progress, at_once: int = A
     return sorties
 
 
-def _fly(lab: str, nat: str, out: Path, running: list[subprocess.Popen[str]]) -> Sortie:
+def _fly(lab: str, nat: str, out: Path, running: list[subprocess.Popen[str]], over: threading.Event) -> Sortie:
     began = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "invoke", "lab", lab, "--nat", nat, "--json", "--out", str(out.resolve())],
@@ -75,6 +78,8 @@ def _fly(lab: str, nat: str, out: Path, running: list[subprocess.Popen[str]]) ->
         text=True,
     )
     running.append(process)
+    if over.is_set():  # begun while the others were told to end
+        process.send_signal(signal.SIGTERM)
     printed, complained = process.communicate()
     seconds = time.perf_counter() - began
     try:

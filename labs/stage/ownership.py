@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import socket
 import subprocess
+import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +25,20 @@ from docker.errors import APIError
 from requests.exceptions import RequestException
 
 from ..kit.errors import SetupError
-from .engine import Engine
+from . import signals
+from .engine import Engine, reason
+from .hands import hands
 
 PROJECT, LAB, INSTANCE, RUN, OWNER, USER = (
     f"fourtuple.{word}" for word in ("project", "lab", "instance", "run", "owner", "user")
 )  # fmt: skip
 KEPT = "kept:"  # an owner that begins so wants its lab to stay
-PATIENCE = 10.0  # seconds a removal may take
-HANDS = 8  # parallel calls to the engine; more do not help on two cores
+PATIENCE = 30.0  # seconds a removal may take
+CALL = 5.0  # ... and one request of it; what the engine has begun it goes on with, and is asked for again
+COMEBACK = 25.0  # ... and an engine that was started anew, until it answers
+HURRY = 2.0  # ... and that one when somebody waits for an interrupted run to end
+PAUSE = 0.1  # ... between two looks whether it answers
+_PID = re.compile("[1-9][0-9]{0,8}")  # no system has longer ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +85,23 @@ def user_of_this_process() -> str:
 
 def is_dead(owner: str) -> bool:
     """True only where that can be known: the owner was a process of this machine and is not running."""
-    machine, _, rest = owner.partition("/")
-    pid, _, birth = rest.partition("/")
-    if machine != _machine() or not pid.isdecimal():
+    if not (process := _process(owner)):
         return False
+    pid, birth = process
     try:
-        os.kill(int(pid), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return True
     except PermissionError:
         return False
-    return _birth(int(pid)) not in ("", birth)  # "": it is there, and may not be looked at
+    return _birth(pid) not in ("", birth)  # "": it is there, and may not be looked at
+
+
+def _process(owner: str) -> tuple[int, str] | None:
+    """Pid and birth of an owner that is a process of this machine; a label may hold anything."""
+    machine, _, rest = owner.partition("/")
+    pid, _, birth = rest.partition("/")
+    return (int(pid), birth) if machine == _machine() and _PID.fullmatch(pid) else None
 
 
 def _machine() -> str:
@@ -113,7 +127,7 @@ def _birth(pid: int) -> str:
 
 def inventory(engine: Engine, run: str | None = None) -> list[Belongings]:
     """Everything of ours on the engine, by run; of one run only, when that is given."""
-    wanted = {"label": f"{RUN}={run}" if run else f"{PROJECT}=fourtuple"}
+    wanted = {"label": f"{PROJECT}=fourtuple" if run is None else f"{RUN}={run}"}
     containers = engine.api.containers(all=True, filters=wanted)
     networks = engine.api.networks(filters=wanted)
     labels: dict[str, dict[str, str]] = {}
@@ -147,24 +161,61 @@ def remove(engine: Engine, run: str) -> int:
     """Remove everything of one run; returns how many objects went. SetupError when the engine will not let go.
 
     Asked again until nothing is left: what was being created when the run was interrupted may still appear, and
-    somebody else may be removing the same.
+    somebody else may be removing the same. An engine that went away is waited for.
     """
-    gone, deadline = 0, time.monotonic() + PATIENCE
-    while mine := inventory(engine, run):
-        with ThreadPoolExecutor(HANDS) as hands:
-            gone += sum(hands.map(lambda it: _remove_container(engine.api, it), mine[0].containers))
-            gone += sum(hands.map(lambda it: _tolerant(engine.api.remove_network, it), mine[0].networks))
-        if time.monotonic() > deadline:
-            raise SetupError(f"the engine does not remove everything of run {run}", "Try `invoke sweep`; see its log.")
-    return gone
+    gone, trouble = 0, "it gives no reason"
+    _await_engine(engine, run)
+    deadline = time.monotonic() + PATIENCE
+    with engine.patience(CALL):
+        while time.monotonic() < deadline:
+            try:
+                mine = inventory(engine, run)
+                if not mine:
+                    return gone
+                gone += _remove_each(mine[0].containers, lambda it: _remove_container(engine.api, it))
+                gone += _remove_each(mine[0].networks, lambda it: _tolerant(engine.api.remove_network, it))
+            except RequestException as error:  # an engine's refusal is one, too
+                trouble = reason(error)
+                if _await_engine(engine, run):
+                    deadline = time.monotonic() + PATIENCE
+    raise SetupError(
+        f"the engine did not remove everything of run {run} within {PATIENCE:.0f} s: {trouble}",
+        "Try `invoke sweep`; see its log.",
+    )
+
+
+def _remove_each(identities: tuple[str, ...], remove_one: Callable[[str], bool]) -> int:
+    """Remove all of them, several at once; returns how many went. One that is refused keeps no other."""
+    with hands() as removing:
+        removals = [removing.submit(remove_one, it) for it in identities]
+    return sum(it.result() for it in removals)
+
+
+def _await_engine(engine: Engine, run: str) -> bool:
+    """Return when the engine answers, and whether it had to be waited for. SetupError when it does not in time."""
+    began = time.monotonic()
+    waited = False
+    while why := engine.probe():
+        if not waited:
+            print(f"the engine does not answer ({why}); waiting for it, to remove what run {run} made",  # noqa: T201
+                  file=sys.stderr, flush=True)  # fmt: skip
+        waited = True
+        if (passed := time.monotonic() - began) > (HURRY if signals.interrupted() else COMEBACK):
+            raise SetupError(
+                f"the engine did not answer within {passed:.0f} s ({why}); containers and networks of run {run} "
+                "may be left",
+                "When it answers again, `invoke sweep` removes them.",
+            )
+        threading.Event().wait(PAUSE)
+    return waited
 
 
 def _remove_container(api: Any, identity: str) -> bool:
     """Remove a container; where somebody else is at it, wait until they are done."""
     if _tolerant(api.remove_container, identity, force=True, v=True):
         return True
-    with suppress(APIError, RequestException):
-        api.wait(identity, condition="removed", timeout=PATIENCE)
+    with suppress(RequestException):
+        api.wait(identity, condition="removed", timeout=CALL)
     return False
 
 
@@ -199,7 +250,7 @@ def _is_abandoned(mine: Belongings) -> bool:
 
 
 def _is_alive(owner: str) -> bool:
-    return owner.partition("/")[0] == _machine() and not is_dead(owner)
+    return _process(owner) is not None and not is_dead(owner)
 
 
 def why_left(mine: Belongings) -> str:
@@ -208,5 +259,8 @@ def why_left(mine: Belongings) -> str:
         return "it was left up on purpose; `invoke down` ends it"
     if _is_alive(mine.owner):
         return "it is running"
-    machine = mine.owner.partition("/")[0].partition("+")[0] or "an unknown machine"
+    place = mine.owner.partition("/")[0]
+    if place == _machine():
+        return "its label does not say which process it belongs to; `invoke sweep --everything` takes it"
+    machine = place.partition("+")[0] or "an unknown machine"
     return f"it belongs to {machine}; `invoke sweep --everything` takes it"

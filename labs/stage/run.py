@@ -16,6 +16,7 @@ from ..kit.lab import Lab, Step
 from ..kit.topology import Topology
 from ..net import presets
 from . import foreign
+from .hands import hands
 from .recording import Recording
 from .scene import LiveScene, Node
 from .session import Session
@@ -147,8 +148,8 @@ def _play(
     if not ended:
         for tap in taps:
             tap.settled()
-    with ThreadPoolExecutor(len(taps) + 1) as hands:  # while tcpdump ends, the routers are asked
-        counts = hands.map(lambda tap: tap.stop(stage.engine), taps)
+    with hands(len(taps) + 1) as ending:  # while tcpdump ends, the routers are asked
+        counts = ending.map(lambda tap: tap.stop(stage.engine), taps)
         meta = _witnesses(stage, routers, before) | {"nat": presets.text(session.nat), "full": full, "ended": ended}
         meta["options"] = session.options
         meta["prepared"] = stage.prepared

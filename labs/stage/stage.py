@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from docker.errors import APIError
@@ -14,7 +13,7 @@ from ..kit.errors import SetupError
 from ..kit.topology import Topology
 from . import compose, ownership
 from .engine import Engine
-from .ownership import HANDS
+from .hands import hands
 from .scene import Node
 from .signals import undisturbed
 from .stream import Stream
@@ -71,7 +70,7 @@ class Stage:
             variables = self._variables | {"FOURTUPLE_INSTANCE": str(number)}
             call = compose.Call(self._file, tuple(variables.items()), self._taps)
             try:
-                with ThreadPoolExecutor(1) as hand:
+                with hands(1) as hand:
                     resolved = hand.submit(call.resolve)
                     call.create()
                 self.instance, self.config = number, resolved.result()
@@ -102,7 +101,7 @@ class Stage:
         def start_chain(host: str) -> None:
             lodgers = [it.name for it in topology.hosts if it.lives_with == host]
             for service in (host, *lodgers, *(tap.service for tap in topology.taps if tap.host == host)):
-                if service in self.containers:
+                if service in self.containers and not starting.over:
                     try:
                         self.engine.api.start(self.containers[service])
                     except APIError:
@@ -114,9 +113,9 @@ class Stage:
 
         late = {name for name, spec in self.config["services"].items() if "pid" in spec}
         own = [host.name for host in topology.hosts if not host.lives_with]
-        with ThreadPoolExecutor(HANDS) as hands:
-            list(hands.map(start_chain, [host for host in own if host not in late]))
-            list(hands.map(start_chain, [host for host in own if host in late]))
+        with hands() as starting:
+            list(starting.map(start_chain, [host for host in own if host not in late]))
+            list(starting.map(start_chain, [host for host in own if host in late]))
 
     def _prepare(self, helper: str) -> str:
         """Let what prepares a host do that; returns why it could not, or nothing. The run goes on without it."""
@@ -145,8 +144,8 @@ class Stage:
         """
         nodes = {host.name: Node(host.name, self.streams[host.name]) for host in self.topology.hosts}
         routing = [it.name for it in self.topology.hosts if len(it.interfaces) > 1 and not it.lives_with]
-        with ThreadPoolExecutor(HANDS) as hands:
-            list(hands.map(lambda name: nodes[name].run("true"), routing))
+        with hands() as asking:
+            list(asking.map(lambda name: nodes[name].run("true"), routing))
         return nodes
 
     def remove(self) -> None:

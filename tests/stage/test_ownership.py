@@ -29,6 +29,15 @@ def test_what_cannot_be_known_is_not_dead(owner):
     assert not ownership.is_dead(owner)
 
 
+@pytest.mark.parametrize("pid", ["9" * 25, "4" * 5000, "99999999999", "0", "-1", "٣", "1 2"])
+def test_a_label_that_names_no_process_is_not_dead_and_not_running(pid):
+    owner = f"{ownership._machine()}/{pid}/1"
+    assert not ownership.is_dead(owner)
+    assert not ownership._is_alive(owner), "or `invoke sweep --everything` would not take it"
+    mine = ownership.Belongings("run", owner, "nat", "1", (), (), half_built=False)
+    assert "does not say which process" in ownership.why_left(mine)
+
+
 @pytest.mark.parametrize("half_built", [True, False])
 def test_a_lab_that_was_to_stay_is_abandoned_only_while_it_is_half_built(half_built):
     code = "from labs.stage.ownership import owner_of_this_process as o; print(o())"

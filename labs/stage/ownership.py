@@ -197,8 +197,8 @@ def _await_engine(engine: Engine, run: str) -> bool:
     waited = False
     while why := engine.probe():
         if not waited:
-            print(f"the engine does not answer ({why}); waiting for it, to remove what run {run} made",  # noqa: T201
-                  file=sys.stderr, flush=True)  # fmt: skip
+            _tell(f"the engine does not answer ({why}); waiting up to {COMEBACK:.0f} s for it, to remove what run "
+                  f"{run} made")  # fmt: skip
         waited = True
         if (passed := time.monotonic() - began) > (HURRY if signals.interrupted() else COMEBACK):
             raise SetupError(
@@ -208,6 +208,10 @@ def _await_engine(engine: Engine, run: str) -> bool:
             )
         threading.Event().wait(PAUSE)
     return waited
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 -- a removal has no audience, and this takes a while
 
 
 def _remove_container(api: Any, identity: str) -> bool:

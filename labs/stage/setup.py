@@ -80,12 +80,12 @@ def _start_engine() -> None:
                 start_new_session=True,
                 env=os.environ | {"NOTIFY_SOCKET": f"{place}/notify"},  # dockerd says READY=1 (sd_notify(3))
             )
-            if not _came_up(engine, ready):
+            if not came_up(engine, ready):
                 end = log.read_text(errors="replace").strip().splitlines()[-1:]
                 raise SetupError(f"dockerd did not come up within {START_SECONDS:.0f} s: {end}", f"See {log}.")
 
 
-def _came_up(engine: subprocess.Popen[bytes], ready: socket.socket) -> bool:
+def came_up(engine: subprocess.Popen[bytes], ready: socket.socket) -> bool:
     """Wait until dockerd says so, ends, or has had its time."""
     deadline = time.monotonic() + START_SECONDS
     ended = os.pidfd_open(engine.pid)

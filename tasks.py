@@ -224,21 +224,25 @@ def capture(_: Context, tap: str, file: str = "", wireshark: bool = False, insta
     listen.listen(listen.Request(connected, image, tap, instance), file, wireshark)
 
 
-@task(help={"everything": "also what belongs to other machines, and labs that were left up", "json": _JSON})
+@task(help={"everything": "also what belongs to other machines, and labs that were left up", "json": _JSON,
+            "out": "where run directories are"})  # fmt: skip
 @command
-def sweep(_: Context, everything: bool = False, json: bool = False) -> None:
+def sweep(_: Context, everything: bool = False, json: bool = False, out: str = "results") -> None:
     """Remove what runs have left behind whose process is dead; running labs are never touched."""
-    from labs.stage import engine, ownership
+    from labs.stage import engine, ownership, recording
     from labs.stage.narrator import Narrator
 
     tell = Narrator(quiet=json)
+    parts = recording.clear_dead(Path(out))
+    for part in parts:
+        tell.say(f"removed the unfinished run directory {part}")
     connected = engine.connect()
     swept = ownership.sweep(connected, everything)
     for it in swept:
         tell.say(f"removed {len(it.containers)} containers and {len(it.networks)} networks of run {it.run}")
     for it in ownership.inventory(connected):
         tell.say(f"left run {it.run} alone: {ownership.why_left(it)}")
-    if not swept:
+    if not swept and not parts:
         tell.say("no dead run has left anything")
     if json:
         as_json([it.as_dict() for it in swept])

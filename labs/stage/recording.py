@@ -14,7 +14,8 @@ from ..kit.errors import SetupError
 from ..net.event import Event
 from .ownership import is_dead, owner_of_this_process
 
-_OWNER = "owner"
+_OWNER, _PART = "owner", ".part"
+_LONGEST = 1000  # characters of an owner that are read
 
 
 class Recording:
@@ -22,11 +23,13 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.part = path.with_name(path.name + ".part")
+        self.part = path.with_name(path.name + _PART)
         try:
-            _clear_dead(path.parent)
-            (self.part / rundir.LOGS).mkdir(parents=True)
+            _make_home(path.parent.parent)
+            clear_dead(path.parent.parent)
+            self.part.mkdir(parents=True)
             (self.part / _OWNER).write_text(owner_of_this_process())
+            (self.part / rundir.LOGS).mkdir()
             self._events = (self.part / rundir.EVENTS).open("w")
         except OSError as error:
             raise SetupError(
@@ -50,12 +53,14 @@ class Recording:
         self._write(lambda: writer(self.part / name))
 
     def seal(self, meta: Mapping[str, Any]) -> Path:
-        """Write the seal, last of all, and give the directory its name."""
+        """Write the seal, last of all, and give the directory its name; until then it has its owner."""
         self._write(self._events.close)
-        self._write((self.part / _OWNER).unlink)
-        files = {str(p.relative_to(self.part)): p.stat().st_size for p in sorted(self.part.rglob("*")) if p.is_file()}
+        owner = self.part / _OWNER
+        there = [path for path in sorted(self.part.rglob("*")) if path.is_file() and path != owner]
+        files = {str(path.relative_to(self.part)): path.stat().st_size for path in there}
         self.text(rundir.META, json.dumps({"fourtuple": rundir.FORMAT, **meta, "files": files}, indent=1) + "\n")
         self._write(lambda: self.part.rename(self.path))
+        self._write((self.path / _OWNER).unlink)
         return self.path
 
     def discard(self) -> None:
@@ -74,9 +79,28 @@ class Recording:
             ) from None
 
 
-def _clear_dead(place: Path) -> None:
-    """Remove what runs were writing here when they were killed."""
-    for part in place.glob("*.part"):
-        owner = part / _OWNER
-        if owner.is_file() and is_dead(owner.read_text()):
-            shutil.rmtree(part, ignore_errors=True)
+def _make_home(out: Path) -> None:
+    """Make the directory runs go to, where it is missing; git is told to leave it alone, wherever that is."""
+    if not out.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        (out / ".gitignore").write_text("*\n")
+
+
+def clear_dead(out: Path) -> list[Path]:
+    """Remove what runs were writing below `out` when they were killed; returns what was removed."""
+    gone = [part for part in sorted(out.glob(f"*/*{_PART}")) if is_dead(_owner(part))]
+    for part in gone:
+        shutil.rmtree(part, ignore_errors=True)
+    return gone
+
+
+def _owner(part: Path) -> str:
+    """Who writes such a directory; nothing that is known where it does not say. It may hold anything."""
+    owner = part / _OWNER
+    if not owner.is_file():
+        return ""
+    try:
+        with owner.open(errors="replace") as file:
+            return file.read(_LONGEST)
+    except OSError:
+        return ""

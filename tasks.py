@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from invoke import Collection, Context, Task, task
 
-from labs.stage import signals
-from labs.stage.command import as_json, command, two_dashes, writable, write
+from labs.stage import commandline, signals
+from labs.stage.command import as_json, command, writable, write
 
 if TYPE_CHECKING:
     from labs.kit.topology import Topology
@@ -535,7 +535,7 @@ def nat_set(_: Context, behaviour: str, host: str = "", instance: str = "") -> N
     Narrator().say(f"✓ {name} is now {presets.sentence(chosen)} ({took:.2f} s)")
 
 
-two_dashes()
+commandline.put_right()
 _OF_NAT = (nat_list, nat_show, nat_set)
 namespace = Collection(*(it for it in list(globals().values()) if isinstance(it, Task) and it not in _OF_NAT))
 namespace.add_collection(Collection("nat", *_OF_NAT))

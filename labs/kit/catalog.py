@@ -9,6 +9,7 @@ from types import ModuleType
 
 from .errors import UsageError
 from .lab import Lab
+from .nearest import did_you_mean
 
 _HOME = Path(__file__).parent.parent
 _MACHINERY = {"agents", "kit", "net", "stage"}
@@ -28,7 +29,10 @@ def names() -> tuple[str, ...]:
 def find(name: str) -> Lab:
     """The lab called `name`; UsageError lists the ones there are."""
     if name not in names():
-        raise UsageError(f"there is no lab called {name!r}; there are: {', '.join(names())}", "See `invoke catalog`.")
+        raise UsageError(
+            f"there is no lab called {name!r}; there are: {', '.join(names())}",
+            f"See `invoke catalog`.{did_you_mean(name, names())}",
+        )
     lab = _module(name).lab
     assert isinstance(lab, Lab)
     return lab

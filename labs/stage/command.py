@@ -14,8 +14,6 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
 
-from invoke import Collection
-
 from ..kit.errors import LabError
 from . import signals
 
@@ -100,20 +98,3 @@ def write(what: str, writer: Callable[[Path], None], file: str) -> None:
         writer(Path(file))
     except OSError as error:
         raise LabError(f"the {what} {file} cannot be written: {error.strerror}") from None
-
-
-def two_dashes() -> None:
-    """Let options of one letter be typed with two dashes as well, like the others; invoke knows them with one only.
-
-    By replacing a method of its class: a subclass would be lost, for invoke makes its own copy of a namespace.
-    """
-    contexts = Collection.to_contexts
-
-    def to_contexts(self: Collection, ignore_unknown_help: bool | None = None) -> Any:
-        known = contexts(self, ignore_unknown_help)
-        for context in known:
-            for letter in [name for name in context.args if len(name) == 1]:
-                context.flags[f"--{letter}"] = context.flags[f"-{letter}"]
-        return known
-
-    Collection.to_contexts = to_contexts  # type: ignore[method-assign]

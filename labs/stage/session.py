@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..kit import catalog
 from ..kit.errors import UsageError
 from ..kit.lab import Lab
+from ..kit.nearest import did_you_mean
 from ..net import presets
 from ..net.behaviour import NatBehaviour
 from . import foreign, images, ownership
@@ -53,7 +55,10 @@ def begin(
 def _options(lab: Lab, chosen: Mapping[str, str]) -> dict[str, str]:
     """What was chosen over what the lab has otherwise; UsageError for what it does not know."""
     if strange := [name for name in chosen if name not in lab.options]:
-        raise UsageError(f"the lab {lab.name} has nothing to choose called {', '.join(strange)}")
+        raise UsageError(
+            f"the lab {lab.name} has nothing to choose called {', '.join(strange)}; "
+            + (f"it has: {', '.join(lab.options)}" if lab.options else "it has nothing at all to choose")
+        )
     options = lab.options | dict(chosen)
     try:
         lab.accepts(options)
@@ -67,4 +72,5 @@ def behaviour_called(name: str) -> NatBehaviour:
     try:
         return presets.parse(name)
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        meant = did_you_mean(re.split(r"[\s,]", name.strip())[0], {*presets.PRESETS, *presets.NINE}).strip()
+        raise UsageError(str(error), meant or "See `invoke nat.list`.") from None

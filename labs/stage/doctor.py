@@ -130,7 +130,7 @@ def _frame(stage: Stage, nodes: dict[str, Node]) -> Finding:
         return Finding(
             "a frame through a router",
             False,
-            f"it did not reach the other side: {error}",
+            f"it did not reach the other side: {error.strerror or error}",
             "The engine drops routed frames: try sysctl net.bridge.bridge-nf-call-iptables=0, and tell us your engine.",
         )
     ok = payload == wanted and seen == scene.endpoint("client1", 40000)

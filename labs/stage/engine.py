@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import IncompleteRead, RemoteDisconnected
+from json import JSONDecodeError
 
 import docker
 from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
 from docker.errors import APIError, DockerException
 from requests.exceptions import RequestException, Timeout
 from urllib3.exceptions import TimeoutError as HTTPTimeout
@@ -66,7 +68,7 @@ def connect() -> Engine:
         api, place = _client()
         said = api.version()
         api.timeout = REQUEST
-    except (DockerException, RequestException, OSError) as error:
+    except (DockerException, RequestException, OSError, ValueError) as error:  # the last of a port that is no number
         why = reason(error)
         if why == "permission denied":
             raise SetupError(
@@ -100,7 +102,8 @@ def _client() -> tuple[docker.APIClient, str]:
         return api, os.environ["DOCKER_HOST"]
     context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT") or None)
     if context is None:
-        raise DockerException(f"there is no Docker context called {os.environ.get('DOCKER_CONTEXT')!r}")
+        name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
+        raise DockerException(f"there is no Docker context called {name!r}")
     api = docker.APIClient(version="auto", timeout=ANSWER, base_url=context.Host, tls=context.TLSConfig or False)
     return api, str(context.Host)
 
@@ -131,6 +134,8 @@ def reason(error: BaseException) -> str:
             return TIMED_OUT
         if isinstance(inner, RemoteDisconnected | IncompleteRead):
             return "it closed the connection"
+        if isinstance(inner, JSONDecodeError):
+            return "what answers there does not speak as an engine does"
         if isinstance(inner, OSError) and inner.strerror:
             return inner.strerror.lower()
     return (str(chain[-1]).splitlines() or [type(error).__name__])[0][:160]
@@ -146,7 +151,7 @@ def refusal(error: BaseException) -> str:
 def _wrapped(error: BaseException) -> Iterator[BaseException]:
     """An exception, and what it was made from, outermost first; libraries keep it in several places."""
     yield error
-    inside = [it for it in (*error.args, getattr(error, "reason", None), error.__cause__ or error.__context__)
-              if isinstance(it, BaseException)]  # fmt: skip
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    inside = [it for it in (*error.args, getattr(error, "reason", None), before) if isinstance(it, BaseException)]
     for it in inside[:1]:
         yield from _wrapped(it)

@@ -171,7 +171,7 @@ def _steps(lab: Lab, scene: LiveScene, audience: Audience) -> str:
         try:
             step.play(scene)
         except OSError as error:
-            troubles.append(f"the step {step.name} did not go as written: {error}")
+            troubles.append(f"the step {step.name} did not go as written: {error.strerror or error}")
         except KeyError as missing:
             if not troubles:
                 raise

@@ -14,6 +14,7 @@ from ..kit.errors import DriveError
 from ..kit.topology import Topology
 from ..net.endpoint import Endpoint, Protocol
 from ..net.event import Event
+from .engine import reason
 from .stream import STDERR, Stream
 
 PATIENCE = 15.0  # seconds a host may take to answer one request; its own socket timeout is two
@@ -43,7 +44,7 @@ class Node:
         except TimeoutError:
             raise DriveError(f"{self.host} did not answer {asked} within {PATIENCE:.0f} s{self._said()}") from None
         except (OSError, ValueError) as error:
-            raise DriveError(f"{self.host} could not be asked for {asked}: {error}{self._said()}") from None
+            raise DriveError(f"{self.host} could not be asked for {asked}: {reason(error)}{self._said()}") from None
         raise DriveError(f"the program in {self.host} ended while it was asked for {asked}{self._said()}")
 
     def run(self, *argv: str) -> str:

@@ -81,6 +81,7 @@ RESPONSE = requests.Response()
         (requests.ReadTimeout("UnixHTTPConnectionPool(host='localhost', port=None): Read timed out."), "timed out"),
         (requests.ConnectionError(TimeoutError("timed out")), "timed out"),
         (DockerException("Error while fetching server API version: ('Connection aborted.', ...)"), "Error while"),
+        (requests.JSONDecodeError("Expecting value", "hello", 0), "what answers there does not speak"),
         (FileNotFoundError(2, "No such file or directory"), "no such file or directory"),
         (APIError("500 Server Error", RESPONSE, "the disk is full"), "the disk is full"),
     ],
@@ -88,6 +89,20 @@ RESPONSE = requests.Response()
 def test_the_reason_is_said_in_words(error, says):
     assert reason(error).startswith(says)
     assert "(" not in refusal(error) or isinstance(error, DockerException)
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        ("tcp://127.0.0.1:x", "could not be cast"),
+        ("foo://bar", "Invalid bind"),
+        ("unix:///nonexistent", "no such file"),
+    ],
+)
+def test_a_docker_host_that_is_none_is_a_sentence(monkeypatch, host, says):
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(SetupError, match=rf"no Docker engine answers at {host} \(DOCKER_HOST\): .*{says}"):
+        connect()
 
 
 def test_an_unknown_context_is_named(monkeypatch):

@@ -5,6 +5,7 @@ By replacing methods of its classes: `invoke` has made its program and begun to 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from invoke import Collection, Exit, ParseError, Program
 from invoke.parser.parser import ParseMachine
 
 from ..kit.nearest import did_you_mean
+from .command import reader_left
 
 _WRONG = 2  # the exit code, like that of every other word that is off
 _KINDS = {int: "a whole number", float: "a number"}
@@ -33,6 +35,19 @@ def put_right() -> None:
             raise Exit(_no_task(wanted, self.parser.contexts), _WRONG)
 
     Program.parse_tasks = parsing  # type: ignore[method-assign]
+    parse_cleanup = Program.parse_cleanup
+
+    def showing(self: Program) -> None:
+        """It prints help and lists, which somebody may stop reading."""
+        try:
+            try:
+                parse_cleanup(self)
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            reader_left()
+
+    Program.parse_cleanup = showing  # type: ignore[method-assign]
 
 
 def _two_dashes() -> None:

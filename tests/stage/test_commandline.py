@@ -1,8 +1,11 @@
 """What the command line does not understand is answered with a sentence that names it, and exit code 2."""
 
+import subprocess
+import sys
+
 import pytest
 
-from ..conftest import run_invoke
+from ..conftest import CHECKOUT, RECORDINGS, run_invoke
 
 NOWHERE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
 WRONG = [
@@ -52,3 +55,19 @@ def test_a_name_that_nearly_exists_is_proposed(words, meant):
     done = run_invoke(*words.split(), **NOWHERE)
     assert done.returncode == 2
     assert f"Did you mean '{meant}'?" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--list", "--help lab", "catalog", "catalog --json", "nat.show home", f"judge {RECORDINGS / 'nat-none'} --json"],
+)
+def test_a_reader_that_leaves_ends_it_quietly(words):
+    """As with `| head`: exit code 141, a shell's own for it."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "invoke", *words.split()], cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 141

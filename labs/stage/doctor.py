@@ -61,7 +61,8 @@ def _bridge_netfilter(engine: Engine) -> Finding:
     state = engine.api.info().get("BridgeNfIptables")
     if state is None:
         return Finding("br_netfilter", True, "the engine does not say; lab networks work with and without it")
-    words = "on, so lab frames pass the host's iptables, which leave them alone" if state else "off"
+    on = "on, so lab frames pass the host's iptables, which change none and may drop one of two SYNs that cross"
+    words = on if state else "off"
     return Finding("br_netfilter", True, f"{words}; lab networks work with and without it")
 
 

@@ -221,11 +221,12 @@ def _cut(before: bytes, more: int) -> bytes:
     return before[:2] + struct.pack("!H", len(before) - _HEADER.size + more) + before[4:]
 
 
-def answer(data: bytes, peer: Endpoint, arrived_at: Endpoint, other: Endpoint) -> tuple[bytes, Endpoint] | None:
+def answer(data: bytes, peer: Endpoint, arrived_at: Endpoint, other: Endpoint | None) -> tuple[bytes, Endpoint] | None:
     """What a server with two addresses and two ports answers, and from which of its endpoints; None: nothing.
 
-    `other` differs from `arrived_at` in both address and port (RFC 5780 section 6). The answer is never longer than
-    three times the question: what is padded is answered with as much padding.
+    `other` differs from `arrived_at` in both address and port (RFC 5780 section 6). One with a single address has None:
+    it refuses CHANGE-REQUEST (section 6.1). The answer is never longer than three times the question: what is padded is
+    answered with as much padding.
     """
     classic = _classic(data)
     try:
@@ -234,21 +235,24 @@ def answer(data: bytes, peer: Endpoint, arrived_at: Endpoint, other: Endpoint) -
         return None
     if asked.kind != REQUEST | BINDING:
         return None
-    if asked.unknown:
-        refusal = Message(ERROR | BINDING, asked.transaction,
-                          {"ERROR-CODE": (420, ""), "UNKNOWN-ATTRIBUTES": asked.unknown[:2]})  # fmt: skip
-        return encode(refusal), arrived_at
     change = asked.attributes.get("CHANGE-REQUEST", 0)
+    unknown = (*asked.unknown, *((0x0003,) if change and not other else ()))
+    if unknown:
+        refusal = Message(ERROR | BINDING, asked.transaction,
+                          {"ERROR-CODE": (420, ""), "UNKNOWN-ATTRIBUTES": unknown[:2]})  # fmt: skip
+        return encode(refusal), arrived_at
     origin = Endpoint(
-        other.address if change & CHANGE_ADDRESS else arrived_at.address,
-        other.port if change & CHANGE_PORT else arrived_at.port,
+        other.address if other and change & CHANGE_ADDRESS else arrived_at.address,
+        other.port if other and change & CHANGE_PORT else arrived_at.port,
     )
     attributes: dict[str, Any]
     if classic:
-        attributes = {"MAPPED-ADDRESS": peer, "SOURCE-ADDRESS": origin, "CHANGED-ADDRESS": other}
+        attributes = {"MAPPED-ADDRESS": peer, "SOURCE-ADDRESS": origin}
+        attributes |= {"CHANGED-ADDRESS": other} if other else {}
         reply = encode(Message(SUCCESS | BINDING, asked.transaction, attributes))
         return reply[:4] + data[4:8] + reply[8:], origin  # its transaction begins where the cookie is now
-    attributes = {"XOR-MAPPED-ADDRESS": peer, "RESPONSE-ORIGIN": origin, "OTHER-ADDRESS": other}
+    attributes = {"XOR-MAPPED-ADDRESS": peer, "RESPONSE-ORIGIN": origin}
+    attributes |= {"OTHER-ADDRESS": other} if other else {}
     if padding := asked.attributes.get("PADDING"):
         attributes["PADDING"] = bytes(len(padding))  # as long as the question's, so that nobody can amplify
     modern = Message(SUCCESS | BINDING, asked.transaction, attributes)

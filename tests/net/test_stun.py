@@ -128,3 +128,12 @@ def test_an_old_client_without_a_cookie_is_answered_in_its_own_words():
     assert reply[4:20] == bytes(range(16))
     assert said == {"MAPPED-ADDRESS": PEER, "SOURCE-ADDRESS": OTHER, "CHANGED-ADDRESS": OTHER}
     assert origin == OTHER
+
+
+def test_a_server_with_one_address_names_no_other_and_refuses_to_change():
+    here, peer = Endpoint("198.51.100.1", stun.PORT), Endpoint("203.0.113.1", 40000)
+    plain, _ = stun.answer(stun.encode(stun.request()), peer, here, None)
+    assert "OTHER-ADDRESS" not in stun.decode(plain).attributes
+    refusal, origin = stun.answer(stun.encode(stun.request(CHANGE_REQUEST=stun.CHANGE_PORT)), peer, here, None)
+    assert stun.decode(refusal).attributes == {"ERROR-CODE": (420, ""), "UNKNOWN-ATTRIBUTES": (0x0003,)}
+    assert origin == here

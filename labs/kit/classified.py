@@ -1,7 +1,7 @@
 """Is a router what it was told to be? A lab that stands on a behaviour asks first, as any host would: with STUN.
 
 Its claims are guarded by `check`: where a client found another behaviour than the routers between it and the servers
-should show, nothing is concluded from that run.
+should show, or could not tell, nothing is concluded from that run.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Mapping as Dictionary
 
 from ..net import presets, stun
 from ..net.behaviour import Filtering, Mapping, NatBehaviour
+from ..net.classification import CANNOT_TELL
+from ..net.event import Event
 from .errors import EvidenceError
 from .facts import Facts
 from .scene import Scene
@@ -42,12 +44,12 @@ def ask(scene: Scene, routers: tuple[str, ...], client: str = "client1", server:
 
 
 def check(facts: Facts) -> None:
-    """EvidenceError unless somebody asked, and everybody who did found what was to be found."""
+    """EvidenceError unless somebody asked, and everybody who did could tell, and found what was to be found."""
     for event in facts.acts(ASK):
         path = facts.topology.routers_above(event.host)
         behaviours = [_of(facts, router.name, event.monotonic_ns) for router in path]
         want = strictest(behaviours)
-        got = (Mapping(event.result["mapping"]), Filtering(event.result["filtering"]))
+        got = (Mapping(told(event, "mapping")), Filtering(told(event, "filtering")))
         if want != got:
             called = " and ".join(f"{router.name} as {presets.text(it)}"
                                   for router, it in zip(path, behaviours, strict=True))  # fmt: skip
@@ -55,6 +57,13 @@ def check(facts: Facts) -> None:
                 f"{event.host} found {got[0].value} mapping and {got[1].value} filtering, and has {called} before it: "
                 "nothing is concluded about a router that is not what it was told to be"
             )
+
+
+def told(event: Event, part: str) -> str:
+    """The `mapping` or the `filtering` that a client found; EvidenceError, with the reason, where it could not tell."""
+    if event.result[part] == CANNOT_TELL:
+        raise EvidenceError(f"{event.host} could not tell the {part}: {event.result[f'{part}_why']}")
+    return str(event.result[part])
 
 
 def strictest(behaviours: list[NatBehaviour]) -> tuple[Mapping, Filtering]:

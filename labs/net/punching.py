@@ -1,7 +1,11 @@
 """Will two hosts behind two routers meet? Derived from what each router does, step by step; nothing is looked up.
 
 Both have sent to a server S, so each knows the other's reflexive endpoint, which S saw. Then each sends to that, in
-some order and again until it works, and answers to whatever endpoint it hears from, as ICE does (RFC 8445 section 7.3).
+some order and again until it works, and answers to whatever endpoint it hears from (RFC 8445 section 7.3).
+
+What it takes for an answer is an assumption (`Answers`), and peers differ in it. A lenient one takes whatever the other
+says once it has heard it, from wherever. ICE takes the response to a check only from the endpoint the check was sent to
+(RFC 8445 section 7.2.5.2.1): see `_both_ways`.
 
 Write e(X) for what S saw of X. X's packets to e(Y) leave from e(X) if X's mapping does not depend on the destination,
 otherwise from another port, which nobody knows before. Y's router lets them in if its filter allows that source for
@@ -32,6 +36,13 @@ class Order(Enum):
     B = "b"
 
 
+class Answers(Enum):
+    """Which answers does a peer take: from any endpoint, or only from the one it asked, as ICE does?"""
+
+    ANY = "any"
+    SYMMETRIC = "symmetric"
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """Whether they meet, None where it depends on who happens to be first, or is luck; and the rule that decided."""
@@ -41,6 +52,7 @@ class Prediction:
 
 
 _SERVER = Endpoint("192.0.2.1", 1)
+_TURNS = 6  # rounds of checks to whom one has heard of: what two routers do in the third they do in every later one
 _SEEN, _OTHER, _THIRD = 1000, 2000, 3000  # ports: what the server saw, and the next ones where the mapping depends
 
 
@@ -64,6 +76,7 @@ class _Side:
         self.seen = Endpoint(address, _SEEN)
         self.address = address
         self.taken: Endpoint | None = None  # the remote whose early packet its router took for its own
+        self.opened = {_SERVER: _SEEN}  # the port its packets to each destination come from
 
     def hears_early(self, source: Endpoint) -> None:
         """A packet from `source` comes to the endpoint S saw before this side has sent there."""
@@ -80,6 +93,20 @@ class _Side:
             return Endpoint(self.address, _OTHER)
         return Endpoint(self.address, _THIRD)
 
+    def opens(self, destination: Endpoint) -> Endpoint:
+        """Where its packets to `destination` come from: a mapping it has already, or a new port."""
+        if destination != self.taken:
+            for known, port in self.opened.items():
+                if known != self.taken and self.nat.reuses_mapping(known, destination):
+                    return Endpoint(self.address, port)
+        return Endpoint(self.address, self.opened.setdefault(destination, _OTHER + len(self.opened)))
+
+    def lets_in(self, remote: Endpoint, at: Endpoint, contacted: Sequence[Endpoint]) -> bool:
+        """Does a packet from `remote` to its endpoint `at` come in, after it has sent to `contacted` (and to S)?"""
+        to = [_SERVER, *contacted]
+        through = [it for it in to if self.nat.scope is FilterScope.ENDPOINT or self.opens(it) == at]
+        return (remote, at) != (self.taken, self.seen) and self.nat.admits(remote, through)
+
     def admits(self, remote: Endpoint, contacted: tuple[Endpoint, ...]) -> bool:
         """Does a packet from `remote` to the endpoint S saw come in, after it has sent to `contacted` (and to S)?"""
         if remote == self.taken:
@@ -93,10 +120,15 @@ class _Side:
         return self.nat.admits(remote, contacted)
 
 
-def predict(a: NatBehaviour, b: NatBehaviour, protocol: Protocol, order: Order = Order.BOTH) -> Prediction:
-    """Will hosts behind `a` and `b` meet over that transport, when they begin in that order?"""
+def predict(
+    a: NatBehaviour, b: NatBehaviour, protocol: Protocol, order: Order = Order.BOTH, answers: Answers = Answers.ANY
+) -> Prediction:
+    """Will hosts behind `a` and `b` meet over that transport, when they begin in that order, and take such answers?
+
+    Over TCP an answer comes on the connection, so from the endpoint that was called: `answers` makes no difference.
+    """
     if order is Order.BOTH:
-        first, second = (predict(a, b, protocol, it) for it in (Order.A, Order.B))
+        first, second = (predict(a, b, protocol, it, answers) for it in (Order.A, Order.B))
         if first.meets is second.meets:
             return first
         return Prediction(None, f"it depends on who is first. A: {first.why}. B: {second.why}")
@@ -106,17 +138,51 @@ def predict(a: NatBehaviour, b: NatBehaviour, protocol: Protocol, order: Order =
         late.hears_early(early.source(late.seen))
     elif luck := _luck(early, late):
         return Prediction(None, luck)
+    if protocol is Protocol.UDP and answers is Answers.SYMMETRIC:
+        return _both_ways(one, other)
     return _either(_one_way(one, other, protocol, order is Order.A), _one_way(other, one, protocol, order is Order.B))
 
 
-def predict_crossing(a: NatBehaviour, b: NatBehaviour, protocol: Protocol) -> Prediction:
+def predict_crossing(
+    a: NatBehaviour, b: NatBehaviour, protocol: Protocol, answers: Answers = Answers.ANY
+) -> Prediction:
     """The same when neither is first: at both routers the own host's packet has left before the other's arrives."""
     one, other = _Side("A", a, "198.51.100.1"), _Side("B", b, "203.0.113.1")
+    if protocol is Protocol.UDP and answers is Answers.SYMMETRIC:
+        return _both_ways(one, other)
     return _either(_one_way(one, other, protocol, first=False), _one_way(other, one, protocol, first=False))
 
 
 def _either(*tries: Prediction) -> Prediction:
     return next((it for it in tries if it.meets), Prediction(False, "; ".join(it.why for it in tries)))
+
+
+def _both_ways(one: _Side, other: _Side) -> Prediction:
+    """Does a check of each side succeed, as ICE wants it: arrive, and be answered from where it was sent to?
+
+    Each sends checks to where the server saw the other, and to every endpoint a check of the other came from (the
+    triggered checks of RFC 8445 section 7.3.1.4). The answer to a check that came from `source` leaves as everything to
+    `source` does. It finds its way back to whom it answers, since that one has just sent from there.
+    """
+    known = {one.name: [other.seen], other.name: [one.seen]}
+    sent: dict[str, list[Endpoint]] = {one.name: [], other.name: []}
+    done: set[str] = set()
+    for _ in range(_TURNS):
+        for asker, answerer in ((one, other), (other, one)):
+            mine, theirs = sent[asker.name], sent[answerer.name]
+            for to in known[asker.name]:
+                source = asker.opens(to)
+                mine.append(to)
+                if not answerer.lets_in(source, to, theirs):
+                    continue
+                if source not in known[answerer.name]:
+                    known[answerer.name].append(source)
+                if answerer.opens(source) == to:
+                    done.add(asker.name)
+    if len(done) == len(known):
+        return Prediction(True, "a check of each arrives and is answered from the endpoint it was sent to")
+    failed = next(it for it in (one, other) if it.name not in done)
+    return Prediction(False, f"no check of {failed.name} is answered from the endpoint it was sent to")
 
 
 def comes_in_at_once(caller: NatBehaviour, callee: NatBehaviour) -> bool:

@@ -1,10 +1,12 @@
 """Theory of meeting: the matrices that were measured on routers of this kind, cell by cell."""
 
+import itertools
+
 import pytest
 
 from labs.net.endpoint import Protocol
-from labs.net.presets import NINE, parse
-from labs.net.punching import Order, guess_ports, predict, predict_crossing
+from labs.net.presets import NINE, PRESETS, parse
+from labs.net.punching import Answers, Order, guess_ports, predict, predict_crossing
 
 NAMES = (*NINE, "masquerade", "masquerade-random")
 UDP_ENDPOINT = """
@@ -92,6 +94,47 @@ def test_who_is_called_a_decides_nothing(protocol, order):
     for a in map(parse, NAMES):
         for b in map(parse, NAMES):
             assert predict(a, b, protocol, order).meets is predict(b, a, protocol, turned).meets
+
+
+EVERY = (*NAMES, "none")
+ICE_REFUSES = {("apdm/eif", "apdm/eif"), ("apdm/eif", "apdm/adf"), ("apdm/adf", "apdm/eif"), ("apdm/adf", "apdm/adf")}
+
+
+@pytest.mark.parametrize("order", Order)
+def test_ice_refuses_what_is_answered_from_elsewhere(order):
+    """Over UDP, of all pairs: those that aioice, Chromium and libnice were seen to refuse where a lenient peer meets."""
+    found = {(a, b): [predict(parse(a), parse(b), Protocol.UDP, order, it).meets for it in Answers]
+             for a in EVERY for b in EVERY}  # fmt: skip
+    assert {pair for pair, (lenient, ice) in found.items() if lenient is not ice} == ICE_REFUSES
+    assert all(found[pair] == [True, False] for pair in ICE_REFUSES)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "meets"),
+    [
+        ("adm/adf", "adm/adf", True),  # each has one mapping for the other's address, and both learn it
+        ("apdm/eif", "adm/adf", True),
+        ("eim/adf", "apdm/apdf", True),  # the answer to a triggered check comes from where that was sent to
+        ("none", "apdm/apdf", True),
+        ("eim/apdf", "apdm/eif", False),
+        ("apdm/apdf", "apdm/apdf", False),
+    ],
+)
+def test_a_check_has_to_be_answered_from_where_it_was_sent(a, b, meets):
+    assert predict(parse(a), parse(b), Protocol.UDP, answers=Answers.SYMMETRIC).meets is meets
+    assert predict_crossing(parse(a), parse(b), Protocol.UDP, Answers.SYMMETRIC).meets is meets
+
+
+@pytest.mark.parametrize("order", Order)
+def test_what_ice_can_a_lenient_peer_can(order):
+    for a, b in itertools.product(map(parse, (*EVERY, *PRESETS)), repeat=2):
+        lenient, ice = (predict(a, b, Protocol.UDP, order, it).meets for it in Answers)
+        assert lenient is ice or (lenient, ice) == (True, False)
+
+
+def test_over_tcp_an_answer_comes_on_the_connection():
+    for a, b in itertools.product(map(parse, EVERY), repeat=2):
+        assert predict(a, b, Protocol.TCP, answers=Answers.SYMMETRIC) == predict(a, b, Protocol.TCP)
 
 
 def test_without_any_router_everybody_meets_who_filters_no_port():

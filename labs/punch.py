@@ -28,7 +28,7 @@ from .net.behaviour import NatBehaviour, Unsolicited
 from .net.endpoint import Protocol
 from .net.event import Event
 from .net.presets import parse
-from .net.punching import Order, Prediction, comes_in_at_once, predict, predict_crossing
+from .net.punching import Answers, Order, Prediction, comes_in_at_once, predict, predict_crossing
 
 PORT = 40000
 A_MOMENT = 50_000  # nanoseconds that a router may take over a packet
@@ -139,12 +139,12 @@ def _early(facts: Facts, peer: str) -> bool | None:
     return True if not went or came[0].time_ns + A_MOMENT < went[0].time_ns else None
 
 
-def _theory(facts: Facts) -> Prediction:
-    """What theory says, for the order in which the routers saw the first tries."""
+def _theory(facts: Facts, answers: Answers = Answers.ANY) -> Prediction:
+    """What theory says, for the order in which the routers saw the first tries, and peers that take such answers."""
     nats, protocol = routers(facts), Protocol(facts.options["proto"])
     first, second = (_early(facts, peer) for peer in PEERS)
-    a, b = (predict(nats["alice"], nats["bob"], protocol, order) for order in (Order.A, Order.B))
-    crossing = predict_crossing(nats["alice"], nats["bob"], protocol)
+    a, b = (predict(nats["alice"], nats["bob"], protocol, order, answers) for order in (Order.A, Order.B))
+    crossing = predict_crossing(nats["alice"], nats["bob"], protocol, answers)
     if a.meets is b.meets is crossing.meets:
         return a
     if first is None or second is None or (first and second):
@@ -158,9 +158,11 @@ def they_meet_as_theory_says(facts: Facts) -> Iterator[Check]:
     told, theory = reports(facts), _theory(facts)
     if theory.meets is None:
         raise NotAsked(theory.why)
+    ice = _theory(facts, Answers.SYMMETRIC)
+    why = theory.why + (f"; two ICE programs would not: {ice.why}" if ice.meets is not theory.meets else "")
     for peer, event in told.items():
         met = event.result["outcome"] == "direct"
-        yield Check(f"{peer} meets {PEERS[peer]} ({theory.why})", theory.meets, met, (event,))
+        yield Check(f"{peer} meets {PEERS[peer]} ({why})", theory.meets, met, (event,))
 
 
 @lab.claim

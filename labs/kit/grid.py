@@ -1,4 +1,8 @@
-"""Every pair of routers: what theory says, what was measured, and where they differ."""
+"""Every pair of routers: what theory says, what was measured, and where they differ.
+
+Our puncher is measured, which takes an answer from any endpoint. What ICE programs could do in its place is theory,
+and said beside that.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from rich.text import Text
 
 from ..net.endpoint import Protocol
 from ..net.presets import parse
-from ..net.punching import Order, Prediction, predict
+from ..net.punching import Answers, Order, Prediction, predict
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,18 @@ class Cell:
 
     @property
     def predicted(self) -> Prediction:
-        """What theory says."""
+        """What theory says of our puncher."""
         return predict(parse(self.a), parse(self.b), self.protocol, self.order)
+
+    @property
+    def ice(self) -> Prediction:
+        """What theory says of two ICE programs, which take an answer only from the endpoint they asked."""
+        return predict(parse(self.a), parse(self.b), self.protocol, self.order, Answers.SYMMETRIC)
+
+    @property
+    def depends_on_answers(self) -> bool:
+        """Does theory say something else of ICE programs than of our puncher?"""
+        return self.ice.meets is not self.predicted.meets
 
     @property
     def surprises(self) -> bool:
@@ -52,19 +66,20 @@ class Cell:
     def as_dict(self) -> dict[str, Any]:
         """For programs."""
         return {"a": self.a, "b": self.b, "proto": self.protocol.value, "order": self.order.value,
-                "predicted": self.predicted.meets, "why": self.predicted.why, "met": self.met, "said": [*self.said],
+                "predicted": self.predicted.meets, "why": self.predicted.why,
+                "ice": self.ice.meets, "ice_why": self.ice.why, "met": self.met, "said": [*self.said],
                 "seconds": self.seconds, "surprise": self.surprises, "missed": self.missed,
                 "replay": self.replay}  # fmt: skip
 
 
 def sign(cells: Sequence[Cell]) -> str:
     """The meetings of one pair, a letter for each order: y they met, - they did not, Y or = where that surprises, ?
-    not measured."""
+    not measured. A star follows where it is otherwise for ICE programs."""
     letters = []
     for cell in cells:
         plain = "y" if cell.met else "-"
         letters.append("?" if cell.missed else {"y": "Y", "-": "="}[plain] if cell.surprises else plain)
-    return "".join(letters)
+    return "".join(letters) + "*" * any(it.depends_on_answers for it in cells)
 
 
 def pairs(cells: Sequence[Cell]) -> dict[tuple[str, str], list[Cell]]:
@@ -100,7 +115,9 @@ def summary(cells: Sequence[Cell]) -> str:
     surprise = f"{strange} came otherwise than predicted" if strange else "no surprise"
     unmeasured = f", {missed} {'was' if missed == 1 else 'were'} not measured" if missed else ""
     counts = f"{len(met)} met, {len(cells) - len(met) - missed} did not{unmeasured}"
-    return f"{len(cells)} meetings: {counts}; {surprise}; slowest {slowest:.3f} s"
+    refused = sum(it.depends_on_answers for it in cells)
+    ice = f"; {refused} marked * would be otherwise for ICE programs, by theory" if refused else ""
+    return f"{len(cells)} meetings: {counts}; {surprise}{ice}; slowest {slowest:.3f} s"
 
 
 def write_junit(cells: Sequence[Cell], path: Path) -> None:
@@ -135,7 +152,8 @@ def write_page(cells: Sequence[Cell], path: Path) -> None:
         ".n{background:#eee}.s{background:#f88}th{text-align:left;font-weight:normal}</style>"
         f"<h1>Who meets whom</h1><p>{html.escape(summary(cells))}</p>"
         "<p>A down, B across; a letter each for both at once, A first, B first: y they met, - they did not, "
-        "? not measured.</p>"
+        "? not measured; * theory says otherwise of two ICE programs, which take an answer only from the endpoint they "
+        "asked (RFC 8445, 7.2.5.2.1).</p>"
         f"<table><tr><th></th>{head}</tr>{''.join(rows)}</table>\n"
     )
 
@@ -143,5 +161,10 @@ def write_page(cells: Sequence[Cell], path: Path) -> None:
 def _box(cells: Sequence[Cell]) -> str:
     kind = "s" if any(it.surprises for it in cells) else "y" if any(it.met for it in cells) else "n"
     told = "&#10;".join(html.escape(line) for it in cells
-                        for line in (f"{it.order.value}: {it.predicted.why}", it.replay))  # fmt: skip
+                        for line in (f"{it.order.value}: {it.predicted.why}", *_otherwise(it), it.replay))  # fmt: skip
     return f'<td class="{kind}" title="{told}">{sign(cells)}</td>'
+
+
+def _otherwise(cell: Cell) -> list[str]:
+    """What theory says of ICE programs, where that is something else."""
+    return [f"two ICE programs: {cell.ice.why}"] if cell.depends_on_answers else []

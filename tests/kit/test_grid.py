@@ -43,6 +43,22 @@ def test_the_grid_has_a_row_and_a_column_for_each():
     assert grid.summary(cells) == "4 meetings: 1 met, 3 did not; no surprise; slowest 0.002 s"
 
 
+def test_where_ice_programs_would_not_meet_a_star_stands(tmp_path):
+    """Three pairs of routers, over UDP: a lenient peer meets there, as measured, and theory says that ICE does not."""
+    refused = [cell("apdm/eif", "apdm/adf", True, order) for order in Order]
+    plain = [cell("adm/adf", "apdm/eif", True, order) for order in Order]
+    assert (grid.sign(refused), grid.sign(plain)) == ("yyy*", "yyy")
+    assert (refused[0].as_dict()["predicted"], refused[0].as_dict()["ice"]) == (True, False)
+    assert (plain[0].as_dict()["predicted"], plain[0].as_dict()["ice"]) == (True, True)
+    assert "no check of A is answered from the endpoint it was sent to" in refused[0].as_dict()["ice_why"]
+    says = "no surprise; 3 marked * would be otherwise for ICE programs, by theory; slowest"
+    assert says in grid.summary([*refused, *plain])
+    grid.write_page([*refused, *plain], tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert ">yyy*</td>" in page
+    assert page.count("two ICE programs: no check of A") == 3
+
+
 def test_junit_and_page_say_what_surprised(tmp_path):
     cells = [cell("home", "home", False), cell("home", "symmetric", False)]
     grid.write_junit(cells, tmp_path / "junit.xml")

@@ -102,7 +102,7 @@ ICE_REFUSES = {("apdm/eif", "apdm/eif"), ("apdm/eif", "apdm/adf"), ("apdm/adf", 
 
 @pytest.mark.parametrize("order", Order)
 def test_ice_refuses_what_is_answered_from_elsewhere(order):
-    """Over UDP, of all pairs: those that aioice, Chromium and libnice were seen to refuse where a lenient peer meets."""
+    """Over UDP, of all pairs: those that aioice, Chromium and libnice were seen to refuse, and a lenient peer not."""
     found = {(a, b): [predict(parse(a), parse(b), Protocol.UDP, order, it).meets for it in Answers]
              for a in EVERY for b in EVERY}  # fmt: skip
     assert {pair for pair, (lenient, ice) in found.items() if lenient is not ice} == ICE_REFUSES

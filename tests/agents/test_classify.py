@@ -131,6 +131,29 @@ def test_a_server_that_is_frozen_for_a_while_changes_nothing(honest, free_port, 
     assert [(it["mapping"], it["filtering"]) for it in found] == [(INDEPENDENT, INDEPENDENT)] * 3
 
 
+class Late(stun_server.Server):
+    """A partner that takes its time for what it is asked to send: as long as a frozen container does."""
+
+    def _send(self, port, peer, reply):
+        threading.Event().wait(0.3)
+        super()._send(port, peer, reply)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_partner_that_is_late_is_waited_for(addresses, free_port, transport):
+    """The answer, or the call, comes by the partner: that the asked server has answered a fence says nothing of it."""
+    one, other = addresses
+    late = Late(other, one)
+    pids = [stun_server.start(one, other), child.begin(late.serve)]
+    for opened in (*late.udp.values(), *late.listeners.values()):
+        opened.close()
+    try:
+        found = classify.udp(one) if transport == "udp" else classify.tcp(one, free_port)
+    finally:
+        end(pids)
+    assert (found["mapping"], found["filtering"]) == (INDEPENDENT, INDEPENDENT)
+
+
 def test_an_answer_that_lies_there_is_read_however_late_it_is():
     """A program that was frozen past its deadline looks once more."""
     with (

@@ -5,21 +5,18 @@ A router that gives its ports out one after the other shows that to whoever asks
 
 from __future__ import annotations
 
-import select
 import socket
-import time
 from collections.abc import Iterable
-from contextlib import suppress
 
-from ..net import stun
 from ..net.endpoint import Endpoint
 from ..net.punching import guess_ports
-from .peer import ANSWER, Plan
+from .peer import Plan
+from .questions import PATIENCE, Line, Refused, Silent, Untrue
 
 
 def over_udp(sock: socket.socket, plan: Plan) -> tuple[Endpoint, ...]:
     """The next endpoints of this socket; none where they do not follow one another, or an observer does not answer."""
-    return _next(plan, (_seen(sock, it, connected=False) for it in plan.observers))
+    return _next(plan, (_seen(sock, it) for it in plan.observers))
 
 
 def over_tcp(opened: Iterable[socket.socket], plan: Plan) -> tuple[Endpoint, ...]:
@@ -40,23 +37,19 @@ def _next(plan: Plan, asked: Iterable[Endpoint | None]) -> tuple[Endpoint, ...]:
 
 
 def _called(sock: socket.socket, where: Endpoint) -> Endpoint | None:
-    sock.settimeout(ANSWER)
+    sock.settimeout(PATIENCE)
     try:
         sock.connect((where.address, where.port))
-        return _seen(sock, where, connected=True)
     except OSError:
         return None
+    return _seen(sock, where)
 
 
-def _seen(sock: socket.socket, where: Endpoint, connected: bool) -> Endpoint | None:
-    """Where an observer sees the socket; None when it does not say."""
-    asked = stun.request()
-    sock.send(stun.encode(asked)) if connected else sock.sendto(stun.encode(asked), (where.address, where.port))
-    deadline = time.monotonic() + ANSWER
-    while (left := deadline - time.monotonic()) > 0 and select.select([sock], [], [], left)[0]:
-        with suppress(ValueError):
-            answer = stun.decode(sock.recv(stun.LONGEST + 1))
-            if answer.transaction == asked.transaction:
-                mapped: Endpoint = answer.attributes["XOR-MAPPED-ADDRESS"]
-                return mapped
-    return None
+def _seen(sock: socket.socket, where: Endpoint) -> Endpoint | None:
+    """Where an observer sees the socket; None when it does not say, or is not to be believed."""
+    line = Line(sock)
+    try:
+        line.ask(where)
+    except (Silent, Refused, Untrue):
+        return None
+    return line.mapped[where]

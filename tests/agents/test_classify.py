@@ -14,11 +14,12 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
 
-from labs.agents import child, classify, stun_server
+from labs.agents import child, classify, guess, stun_server
 from labs.agents.questions import Line
 from labs.net import stun
 from labs.net.endpoint import Endpoint
@@ -344,6 +345,24 @@ def test_a_partner_that_is_gone_is_said(serve):
 def test_a_server_that_is_not_there_is_an_error(addresses):
     with pytest.raises(TimeoutError, match=f"{addresses[0]}:3478 did not answer within 3 s"):
         classify.udp(addresses[0])
+
+
+@pytest.mark.parametrize(
+    "says",
+    [lambda asked, here, *_: iter([(error(asked, 400), here)]), lambda *question: lies(*question, what=elsewhere)],
+    ids=["refuses", "lies"],
+)
+def test_an_observer_that_is_of_no_use_leads_to_no_guess(serve, says):
+    """Who guesses ports asks the same questions, and believes no more."""
+    one, other = serve(says)
+    plan = SimpleNamespace(window=3, observers=[Endpoint(it, stun.PORT) for it in (one, other)])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mine:
+        mine.bind(("0.0.0.0", 0))
+        assert guess.over_udp(mine, plan) == ()
+
+
+def elsewhere(ends):
+    return {"RESPONSE_ORIGIN": ends.other}
 
 
 def by_hand(*words):

@@ -33,6 +33,7 @@ LEFT = {NEVER: State.CLOSED, CLIENT: State.CLOSED, SERVER: State.TIME_WAIT, RESE
 NEITHER, OLD, NEW, BOTH = GENERATIONS = ("in neither", "in the old one only", "in the new one only", "in both")
 CASES = tuple((history, generation) for history in HISTORIES for generation in GENERATIONS)
 FIRST_PORT, LONGEST = 8100, 70
+GOES_ON = "the new one goes on"
 TIMERS = ("ss", "-tanoH", "state", "time-wait")
 MINUTE, MARGIN = 60, 10  # seconds
 _TIMER = re.compile(r":(\d+) .*timewait,(\d+)sec")
@@ -104,7 +105,8 @@ def start_again(scene: Scene) -> None:
 @lab.step
 def take_another_address(scene: Scene) -> None:
     """Where the server closed first and nobody set anything, a server binds its other address. The client that was left
-    idle closes. And a client connects again from the port it had."""
+    idle closes. And a client connects again from the port it had; the FIN of its old connection comes once more, and
+    the new one goes on."""
     port = port_of(SERVER, NEITHER)
     claim_port(scene, "srv", "elsewhere", Endpoint(scene.address("srv", "far"), port), listen=True)
     idle = port_of(IDLE, NEITHER)
@@ -112,22 +114,39 @@ def take_another_address(scene: Scene) -> None:
     scene[f"client {idle}"].close()
     scene.run("srv", *COMMAND)
     claim_port(scene, "srv", "after the idle client", Endpoint(ANY, idle), listen=True)
-    reused = port_of(SERVER, BOTH)
+    reused, late = port_of(SERVER, BOTH), old_fin(scene, SERVER, BOTH)
     again = scene.socket("c1", TCP, "the same again")
     again.bind(source(scene, reused))
     again.connect(Endpoint(scene.address("srv", "near"), reused))
     scene[f"again {reused}"].accept("served again")
     again.send(marked("the same again"))
     scene["served again"].recv()
+    send_again(scene, SERVER, BOTH, late)
+    again.send(marked(GOES_ON))
+    scene["served again"].recv()
+
+
+def old_fin(scene: Scene, history: str, generation: str) -> list[int]:
+    """The FIN by which the client of a case closed: its sequence number, and what it acknowledged."""
+    port = port_of(history, generation)
+    said = scene.act("c1", "wire.last_fin", scene.address("srv", "near"), port, source(scene, port).port)
+    assert isinstance(said, list)
+    return said
+
+
+def send_again(scene: Scene, history: str, generation: str, fin: list[int]) -> None:
+    """The client's FIN once more, by hand."""
+    port = port_of(history, generation)
+    mine = source(scene, port)
+    scene.act("c1", "wire.send_fin", mine.address, mine.port, scene.address("srv", "near"), port, *fin)
 
 
 @lab.step
 def repeat_the_fin(scene: Scene) -> None:
-    """The last FIN of a client is sent again, by hand, to a connection in TIME_WAIT. And the last datagram of the
-    lab."""
-    port = port_of(SERVER, NEITHER)
-    mine = source(scene, port)
-    scene.act("c1", "wire.repeat_fin", mine.address, mine.port, scene.address("srv", "near"), port)
+    """The last FIN of a client is sent again, by hand, to a connection in TIME_WAIT, and to one of which the server has
+    nothing left. And the last datagram of the lab."""
+    for history in (SERVER, CLIENT):
+        send_again(scene, history, NEITHER, old_fin(scene, history, NEITHER))
     fences.end(scene, "c1", "srv", "near")
     scene.run("srv", *TIMERS)
 
@@ -256,21 +275,40 @@ def it_is_the_connection_that_waits(facts: Facts) -> Iterator[Check]:
     yield Check("another address", OK, outcome(other), (other,), {"C135": outcome(other) == ADDRESS_IN_USE})
     first, again = facts.call(f"client {port_of(SERVER, BOTH)}", "connect"), facts.call("the same again", "connect")
     yield Check("the same tuple again", first.flow, again.flow, (first, again))
-    wrote, read = facts.at("near").only("the same again"), facts.call("served again", "recv")
+    wrote, read = facts.at("near").only("the same again"), facts.read("served again", "the same again")
     yield Check("it carries data", wrote.payload, read.payload, (wrote, read))
 
 
 @lab.claim
 def it_answers_late_packets(facts: Facts) -> Iterator[Check]:
-    """A FIN that comes again is acknowledged once more, not answered with RST. (C133)"""
-    port = port_of(SERVER, NEITHER)
-    fins = [it for it in facts.at("near") if it.flow.destination.port == port and "F" in it.flags]
-    once, again = fins
-    yield Check("the same FIN twice", once.sequence, again.sequence, (once, again))
-    back = [it for it in facts.at("near").before(fences.LAST)
-            if it.flow == again.flow.reversed() and it.number > again.number]  # fmt: skip
-    flags = [it.flags for it in back]
-    yield Check("what the server answers", ["A"], flags, (again, *back), {"C133": flags == ["A"]})
+    """A FIN that comes again is acknowledged by TIME_WAIT; where nothing is left it is answered with RST. A new
+    connection on the same tuple begins beyond it, and goes on when it comes. (C133)"""
+    table, rows = tables(facts, "srv")[2]
+    for history, waits, want in ((SERVER, True, ["A"]), (CLIENT, False, ["R"])):
+        left = "TIME-WAIT" in [row.state for row in on_port(table, port_of(history, NEITHER))]
+        late, back = repeated(facts, history, NEITHER)[1:]
+        flags = [it.flags for it in back]
+        yield Check(f"{history}: in TIME_WAIT", waits, left, (rows,))
+        answers = {"C133": left == waits and flags == want}
+        yield Check(f"{history}: what the server answers", want, flags, (rows, late, *back), answers)
+    old, late, back = repeated(facts, SERVER, BOTH)
+    began = next(it for it in facts.at("near") if it.flow == old.flow and it.flags == "S" and it.number > old.number)
+    beyond = 0 < (began.sequence - old.sequence) % 2**32 < 2**31
+    yield Check("the new connection begins beyond the old FIN", True, beyond, (old, began), {"C133": beyond})
+    ends = [it.flags for it in back if set(it.flags) & set("FR")]
+    wrote, read = facts.at("near").only(GOES_ON), facts.call("served again", "recv")
+    on = not ends and late.number < wrote.number and wrote.flow == late.flow and read.payload == wrote.payload
+    yield Check("it goes on when that FIN comes again", True, on, (late, wrote, read, *back), {"C133": on})
+
+
+def repeated(facts: Facts, history: str, generation: str) -> tuple[Packet, Packet, tuple[Packet, ...]]:
+    """The client's FIN, the same when it came again, and what the server then sent on that connection."""
+    port, near = port_of(history, generation), facts.at("near").before(fences.LAST)
+    fins = [it for it in near if it.flow.destination.port == port and "F" in it.flags]
+    if len(fins) < 2 or len({(it.flow, it.sequence) for it in fins}) > 1:
+        raise EvidenceError(f"{history}, SO_REUSEADDR {generation}: the client's FIN was not captured twice")
+    once, again = fins[0], fins[-1]
+    return once, again, tuple(it for it in near if it.flow == again.flow.reversed() and it.number > again.number)
 
 
 @lab.claim

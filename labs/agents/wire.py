@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import struct
+from contextlib import suppress
 
 _FIN_ACK = 0x11
 _heard: list[socket.socket] = []
+_last: dict[tuple[str, int, int], tuple[int, int]] = {}  # of a connection: address and port there, port here
 
 
 def listen() -> None:
@@ -15,27 +17,27 @@ def listen() -> None:
     _heard[-1].setblocking(False)
 
 
-def repeat_fin(local: str, port: int, remote: str, service: int) -> int:
-    """Send the last FIN of a closed connection again, as its peer acknowledged it; returns its sequence number.
+def last_fin(remote: str, service: int, port: int) -> list[int]:
+    """The sequence number of the FIN by which this host closed a connection, and what that acknowledges.
 
-    The peer's last segment says which: it acknowledges the FIN, so that this was one less (RFC 9293, 3.4). LookupError
+    The peer's last segment says it: it acknowledges the FIN, so that this was one less (RFC 9293, 3.4). LookupError
     when no segment of the connection was heard.
     """
-    last = None
-    try:
+    with suppress(BlockingIOError):
         while True:
             packet = _heard[-1].recv(65535)
             header = packet[(packet[0] & 0x0F) * 4 :]
-            if socket.inet_ntoa(packet[12:16]) == remote and struct.unpack("!HH", header[:4]) == (service, port):
-                last = struct.unpack("!II", header[4:12])
-    except BlockingIOError:
-        pass
-    if last is None:
-        raise LookupError(f"nothing was heard of the connection {local}:{port} {remote}:{service}")
+            ends = (socket.inet_ntoa(packet[12:16]), *struct.unpack("!HH", header[:4]))
+            _last[ends] = struct.unpack("!II", header[4:12])
+    if (last := _last.get((remote, service, port))) is None:
+        raise LookupError(f"nothing was heard of the connection of port {port} to {remote}:{service}")
     theirs, acknowledged = last
-    sequence = (acknowledged - 1) % 2**32
-    _heard[-1].sendto(_segment(local, port, remote, service, sequence, theirs), (remote, 0))
-    return int(sequence)
+    return [(acknowledged - 1) % 2**32, theirs]
+
+
+def send_fin(local: str, port: int, remote: str, service: int, sequence: int, acknowledgement: int) -> None:
+    """Send a FIN of one's own making."""
+    _heard[-1].sendto(_segment(local, port, remote, service, sequence, acknowledgement), (remote, 0))
 
 
 def _segment(local: str, port: int, remote: str, service: int, sequence: int, acknowledgement: int) -> bytes:

@@ -7,6 +7,7 @@ connection. And `::` means IPv4 as well, unless IPV6_V6ONLY is set.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -22,10 +23,11 @@ from .net.endpoint import Endpoint, Protocol
 from .net.event import Event
 
 TCP = Protocol.TCP
-EACH, NEAR_ONLY, HOME, CLOSED, BOUND, DROPPED, SPECIFIC, DEVICE, SIX, DUAL, NOBODYS = range(8080, 8091)
+EACH, NEAR_ONLY, HOME, CLOSED, BOUND, FILTERED, SPECIFIC, DEVICE, SIX, DUAL, NOBODYS = range(8080, 8091)
 LOOPBACK, FOREIGN, SOURCE = "127.0.0.1", "203.0.113.7", 5000  # RFC 5737: an address nobody here has
 REFUSED = "ECONNREFUSED"
 SHORT = 0.5  # seconds: half the time until a SYN is sent again
+FILTER = ("nft", "list", "table", "ip", "filter")
 END_FAR = "the end of far"
 lab = Lab("multihome", "Address, interface, family", "multihome",
           fences=(Fence(fences.LAST, ("near",)), Fence(END_FAR, ("far",))))  # fmt: skip
@@ -93,17 +95,21 @@ def stay_at_home(scene: Scene) -> None:
 
 @lab.step
 def knock_where_nobody_listens(scene: Scene) -> None:
-    """c2 dials a closed port, one that is bound but not listening, and one whose SYNs a filter drops."""
-    scene.run("srv", "nft", "add table ip filter; add chain ip filter input { type filter hook input priority 0; };"
-              f" add rule ip filter input tcp dport {DROPPED} drop")  # fmt: skip
+    """c2 dials a closed port, and one that is bound but not listening. It dials another closed port before a filter
+    drops what comes for it, meanwhile, and afterwards."""
     claim_port(scene, "srv", "only bound", Endpoint(ANY, BOUND))
-    claim_port(scene, "srv", "behind a filter", Endpoint(ANY, DROPPED), listen=True)
-    for name, port in (("to a closed port", CLOSED), ("to a bound port", BOUND)):
+    for name, port in (("to a closed port", CLOSED), ("to a bound port", BOUND), ("before the filter", FILTERED)):
         dial(scene, name, "near", port)
-    dropped = scene.socket("c2", TCP, "to a dropped port")
+    scene.run("srv", "nft", "add table ip filter; add chain ip filter input { type filter hook input priority 0; };"
+              f" add rule ip filter input tcp dport {FILTERED} counter drop")  # fmt: skip
+    dropped = scene.socket("c2", TCP, "at the filter")
     dropped.settimeout(SHORT)
     with suppress(OSError):
-        dropped.connect(scene_endpoint(scene, "near", DROPPED))
+        dropped.connect(scene_endpoint(scene, "near", FILTERED))
+    dropped.close()  # or its SYN is sent again
+    scene.run("srv", *FILTER)
+    scene.run("srv", "nft", "delete table ip filter")
+    dial(scene, "after the filter", "near", FILTERED)
 
 
 @lab.step
@@ -181,10 +187,12 @@ def dialled(facts: Facts, name: str) -> str:
 @lab.claim
 def each_address_has_its_listener(facts: Facts) -> Iterator[Check]:
     """Two processes listen on one port without any option, on two addresses; what is dialled to an address reaches its
-    listener, by its interface. (C79, C151, C168)"""
+    listener, by its interface. (C79, C114, C151, C168)"""
     near, far = facts.call("near listener", "identity"), facts.call("far listener", "identity")
     apart = all(near.result[key] != far.result[key] for key in ("pid", "inode"))
-    yield Check("two processes, two sockets", True, apart, (near, far), {"C79": not apart, "C151": apart})
+    yield Check(
+        "two processes, two sockets", True, apart, (near, far), {"C79": not apart, "C114": apart, "C151": apart}
+    )
     for network in ("near", "far"):
         own, seen = arrived(facts, network, f"client of {network}", f"{network} listener")
         yield Check(f"dialled to {network}", True, own, seen, {"C79": not own, "C151": own, "C168": own})
@@ -229,18 +237,21 @@ def loopback_is_for_locals(facts: Facts) -> Iterator[Check]:
 
 @lab.claim
 def a_closed_port_says_so(facts: Facts) -> Iterator[Check]:
-    """A SYN to a closed port gets RST, and so does one to a port that is only bound; where a filter drops it, nothing
-    comes. (C59)"""
-    for name in ("to a closed port", "to a bound port"):
+    """A SYN to a closed port gets RST, and so does one to a port that is only bound. Nothing comes back only while a
+    filter drops what arrives: before and afterwards the same port refuses. (C59)"""
+    for name in ("to a closed port", "to a bound port", "before the filter", "after the filter"):
         away, seen = refused(facts, name)
         yield Check(f"{name}: RST", True, away, seen, {"C59": away})
-    event = facts.attempt("to a dropped port", "connect")
-    yield Check("to a dropped port", "ETIMEDOUT", outcome(event), (event,))
+    event, listed = facts.attempt("at the filter", "connect"), facts.ran(*FILTER)
     near = facts.at("near").before(fences.LAST)
-    syns = tuple(it for it in near if it.flow.destination.port == DROPPED)
-    back = tuple(it for it in near if it.flow.source.port == DROPPED)
+    syns = tuple(it for it in near if it.flow.source == event.local and it.flow.destination.port == FILTERED)
+    back = tuple(it for it in near if it.flow.source.port == FILTERED and it.flow.destination == event.local)
+    yield Check("at the filter", "ETIMEDOUT", outcome(event), (event,))
     yield Check("its SYN arrived", True, bool(syns) and {it.flags for it in syns} == {"S"}, syns or (event,))
-    yield Check("packets back", 0, len(back), (*syns, *back))
+    counted = [int(it) for it in re.findall(r"counter packets (\d+)", str(listed.result[1]))]
+    yield Check("packets the filter dropped", [len(syns)], counted, (listed, *syns))
+    silent = outcome(event) == "ETIMEDOUT" and not back and bool(syns) and counted == [len(syns)]
+    yield Check("packets back", 0, len(back), (event, listed, *syns, *back), {"C59": silent})
 
 
 @lab.claim

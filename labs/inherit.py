@@ -310,6 +310,9 @@ def there_are_other_ways(facts: Facts) -> Iterator[Check]:
     (burst,) = served(facts, APART)
     several = set(burst.result) == {it.args[1] for it in own}
     yield Check("both serve", True, several, (burst, *own), {"C11": several, "C92": not several})
+    listener, child = facts.call("listener", "identity"), facts.call("accepted by listener", "recv")
+    beside = {it.local.port for it in (listener, child) if it.local} == {SHARED} and child.cookie != listener.cookie
+    yield Check("a listener and what it accepted: one port", True, beside, (listener, child), {"C170": beside})
     for names, about in (("by near", "by loopback"), "by address"), (("on the device", "on lo"), "by device"):
         calls = [facts.attempt(name, "listen") for name in names]
         both = [outcome(it) for it in calls] == [OK, OK] and len({it.cookie for it in calls}) == 2
@@ -382,7 +385,8 @@ def a_listener_can_be_taken(facts: Facts) -> Iterator[Check]:
     yield Check("it accepts", True, serves, seen, {"C82": not serves})
     own, thief = facts.call("listener", "identity"), facts.call("stolen", "identity")
     unrelated = who(thief)["namespace"] != who(own)["namespace"] and who(thief)["pid"] != who(own)["pid"]
-    yield Check("the thief is another process in another namespace", True, unrelated, (thief, own))
+    yield Check("the thief is another process in another namespace", True, unrelated, (thief, own),
+                {"C82": not unrelated})  # fmt: skip
     (reopened,) = facts.acts("processes.reopen")
     yield Check("opening its file in /proc", "ENXIO", reopened.result, (reopened,))
 

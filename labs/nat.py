@@ -24,7 +24,7 @@ from .kit.facts import Facts
 from .kit.lab import Fence, Lab
 from .kit.packet import marked
 from .kit.scene import Scene
-from .net.endpoint import Protocol
+from .net.endpoint import Field, Protocol
 
 SERVICE, SECOND_SERVICE = 8000, 8002  # servers answer here; alice also on the second
 STRANGER = 8001  # nobody ever writes to this port of alice
@@ -201,7 +201,9 @@ def each_side_tells_its_own_truth(facts: Facts) -> Iterator[Check]:
         yield Check(f"{it.exchange}: getpeername()", seen, _address(server.result), (server, *wire))
         rewritten = it.asked.flow.rewritten(it.asked_outside.flow)
         differ = client.flow.rewritten(server.flow.reversed())
-        answers = {"C56": not differ} | ({"C57": bool(differ)} if facts.nat.translates else {})
+        answers = {"C56": not differ}
+        if facts.nat.translates:
+            answers["C57"] = Field.SOURCE_ADDRESS in differ
         about = f"{it.exchange}: fields in which the sockets differ"
         yield Check(about, rewritten, differ, (client, server, *wire), answers)
 

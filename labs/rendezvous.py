@@ -228,7 +228,9 @@ def introduced_they_meet(facts: Facts) -> Iterator[Check]:
         for peer, event in told.items():
             other = told[PEERS[peer]]
             about = f"{protocol.value}: {peer}"
-            yield Check(f"{about} was told first", other.result["seen"], event.result["tried"][0], (event, other))
+            told_where = event.result["tried"][0]
+            yield Check(f"{about} was told first", other.result["seen"], told_where, (event, other),
+                        {"C109": told_where == other.result["seen"]})  # fmt: skip
             yield Check(f"{about}'s meeting", want, event.result["outcome"], (event,),
                         {"C109": event.result["outcome"] == "direct"})  # fmt: skip
             yield Check(f"{about} hears the other from", other.result["seen"], event.result["peer"], (event, other))

@@ -165,7 +165,7 @@ def unicast_goes_to_the_last_binder(facts: Facts) -> Iterator[Check]:
     """20 unicast datagrams are 20 reads in all, every one by the socket that bound last, though another user owns it.
     (C155, C156, C157, C166)"""
     got = counts(facts, TRIO, "unicast")
-    everybody = all(count == MANY for count in got)
+    everybody = all(count >= MANY for count in got)
     answers = {"C155": everybody, "C156": everybody, "C157": got[0] == got[-1] == MANY, "C166": got[0] == MANY}
     yield from shares(facts, TRIO, "unicast", [0, 0, MANY], answers)
 

@@ -15,7 +15,7 @@ from labs.kit.packet import Packet
 from labs.net.endpoint import Endpoint, FourTuple
 from labs.net.event import Event
 
-FEW, MANY = 4, 60  # witnesses of one kind that stand for all of them
+FEW, SOME, MANY = 4, 12, 60  # witnesses of one kind that stand for all of them
 
 
 def mutants(facts: Facts, witness: Evidence, others: bool = False) -> Iterator[Facts]:
@@ -56,8 +56,11 @@ def joint(facts: Facts, witnesses: tuple[Evidence, ...]) -> Iterator[Facts]:
     """The facts with one field changed in every packet a comparison looked at, or one result for all its calls."""
     calls = [it for it in witnesses if isinstance(it, Event)]
     if len(calls) > 1:
-        same = {id(it): replace(it, result=calls[0].result) for it in calls}
-        yield replace(facts, events=tuple(same.get(id(it), it) for it in facts.events))
+        changed = [{id(it): replace(it, result=one.result) for it in calls} for one in calls[:SOME]]
+        mirrored = {"local": calls[0].remote, "remote": calls[0].local}  # as if nothing between them had been rewritten
+        changed.append({id(it): replace(it, **mirrored) for it in calls[1:]})
+        for each in changed:
+            yield replace(facts, events=tuple(each.get(id(it), it) for it in facts.events))
     cited = {id(it) for it in witnesses if isinstance(it, Packet)}
     inside = {packet.mark: packet.flow.source.port for packet in facts.captures.get("lan", ())}
     changes: tuple[Callable[[Packet], FourTuple], ...] = (
@@ -157,19 +160,26 @@ def _events(event: Event) -> Iterator[Event]:
                  event.result[::-1])  # fmt: skip
         for changed in lists:
             yield replace(event, result=changed)
-    if isinstance(event.result, dict):
-        for key, value in event.result.items():
-            yield replace(event, result=event.result | {key: [] if isinstance(value, list) else -1})
-            for other in (it for it in event.result.values() if isinstance(it, dict) and isinstance(value, dict)):
-                for part in value:
-                    yield replace(event, result=event.result | {key: value | {part: other[part]}})
-                    yield replace(event, result=event.result | {key: value | {part: -1}})
+    yield from _parts(event)
     yield replace(event, host="elsewhere")
     yield replace(event, error="ENOMEM")
+    yield replace(event, error="EADDRINUSE")
     if event.error is not None:
         yield replace(event, error=None)
     yield replace(event, local=elsewhere)
     yield replace(event, remote=elsewhere)
+
+
+def _parts(event: Event) -> Iterator[Event]:
+    """One part changed of what a program returned by name."""
+    for key, value in event.result.items() if isinstance(event.result, dict) else ():
+        yield replace(event, result=event.result | {key: [] if isinstance(value, list) else -1})
+        if isinstance(value, int):
+            yield replace(event, result=event.result | {key: value + 1})
+        for other in (it for it in event.result.values() if isinstance(it, dict) and isinstance(value, dict)):
+            for part in value:
+                yield replace(event, result=event.result | {key: value | {part: other[part]}})
+                yield replace(event, result=event.result | {key: value | {part: -1}})
 
 
 def _at(endpoint: Endpoint, address: str) -> Endpoint:

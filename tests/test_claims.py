@@ -89,7 +89,7 @@ def _failing(claim: Claim, facts: Facts, jointly: bool) -> set[str]:
     checks = claim.judge(facts).checks
     everything = {check.about for check in checks}
     failed: set[str] = set()
-    for mutant in _mutants(facts, checks, jointly):
+    for mutant in changes(facts, checks, jointly):
         verdict = claim.judge(mutant)
         if verdict.outcome is Outcome.FAILS:
             failed |= {check.about for check in verdict.differing}
@@ -98,7 +98,7 @@ def _failing(claim: Claim, facts: Facts, jointly: bool) -> set[str]:
     return failed
 
 
-def _mutants(facts: Facts, checks: tuple[Check, ...], jointly: bool) -> Iterator[Facts]:
+def changes(facts: Facts, checks: tuple[Check, ...], jointly: bool) -> Iterator[Facts]:
     """Cheap changes first, then those that need many of them."""
     witnesses = {id(seen): seen for check in checks for seen in check.seen}  # an event may hold a list: not hashable
     for witness in _representatives(witnesses.values()):

@@ -61,6 +61,7 @@ def _second_answered(packet: Packet, facts: Facts) -> Packet | None:
 
 
 def _small_part_last(packet: Packet, _: Facts) -> Packet:
+    """It reaches the client when everything else is over."""
     return replace(packet, number=packet.number + 100_000) if packet.mark == "small" else packet
 
 

@@ -6,6 +6,7 @@ changed by hand.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -107,8 +108,36 @@ def _everyone_left_in_time_wait(facts: Facts) -> Facts:
     return _left_in_time_wait("the server reset")(_left_in_time_wait("the client closed first")(facts))
 
 
+def _without_servers_rows(event: Event) -> object:
+    rows = str(event.result[1]).splitlines()
+    return [0, "\n".join(it for it in rows if event.host != "srv" or "ESTAB" not in it)]
+
+
+def _one_row_anothers(event: Event) -> object:
+    return [0, re.sub(r"pid=\d+", "pid=1", str(event.result[1]), count=1)]
+
+
+def _one_descriptor(event: Event) -> object:
+    return [0, re.sub(r"fd=\d+", "fd=3", str(event.result[1]))]
+
+
+def _one_thread(event: Event) -> object:
+    accepted, served = event.result["accepted"], event.result["served"]
+    return {"accepted": accepted, "served": served | {"thread": accepted["thread"]}}
+
+
+def _never_starts(event: Event) -> Event:
+    alone = (event.socket, event.call) == ("after the first ended", "listen")
+    return replace(event, error="EADDRINUSE") if alone else event
+
+
 DECISIVE = [
     ("C10", "conversations", "the second client is not answered", near(_second_answered)),
+    ("C16", "conversations", "the server lists none", result(ran("ss", "-tanHe"), _without_servers_rows)),
+    ("C19", "conversations", "two processes hold them", result(ran("ss", "-tnpH"), _one_row_anothers)),
+    ("C25", "conversations", "one thread does both", result(lambda it: "threads.collect" in it.args, _one_thread)),
+    ("C68", "conversations", "one descriptor for all", result(ran("ss", "-tnpH"), _one_descriptor)),
+    ("C103", "bind", "nor does it start without", events(_never_starts)),
     ("C32", "conversations", "the small part comes last", near(_small_part_last)),
     ("C59", "multihome", "a filter does not silence", near(_refused_at_the_filter)),
     ("C59", "multihome", "it was not the filter", result(ran("nft", "list"), said("packets 1 ", "packets 0 "))),

@@ -6,6 +6,7 @@ In network and mount namespaces of its own, with directories of its own; nothing
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import socket
@@ -64,9 +65,16 @@ class OwnEngine:
     def send(self, number: int) -> None:
         """Send its daemon a signal; returns when it has ended, where the signal ends it."""
         assert self._process
-        self._process.send_signal(number)
-        if number in (signal.SIGKILL, signal.SIGTERM):
-            self._process.wait(20)
+        containerd = os.pidfd_open(int((self.home / "exec/containerd/containerd.pid").read_text()))
+        try:
+            self._process.send_signal(number)
+            if number in (signal.SIGKILL, signal.SIGTERM):
+                self._process.wait(20)
+                if not select.select([containerd], [], [], 5)[0]:  # it ends with its dockerd, a moment later
+                    signal.pidfd_send_signal(containerd, signal.SIGKILL)
+                    select.select([containerd], [], [], 5)
+        finally:
+            os.close(containerd)
 
     def connect(self) -> Engine:
         """A connection to it."""

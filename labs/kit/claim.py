@@ -19,6 +19,7 @@ from .facts import Facts
 from .packet import Packet
 
 Evidence = Packet | Event | Entry
+_LONG = 300  # characters of what went wrong in a claim
 
 
 class Outcome(Enum):
@@ -83,10 +84,16 @@ class Claim:
             why = missing.message
             kinds = {NotAsked: Outcome.NOT_ASKED, TooLate: Outcome.NOT_MEASURED}
             missed = kinds.get(type(missing), Outcome.UNDECIDED)
-        except (LookupError, TypeError, ValueError, RuntimeError) as damaged:  # RuntimeError: next() found none
-            why = f"the evidence makes no sense: {damaged!r}"
+        except Exception as damaged:  # noqa: BLE001 -- evidence may be anybody's: a claim that trips decides nothing
+            why = f"the evidence makes no sense: {_cut(repr(damaged))}"
         else:
             why = "" if checks else "nothing was there to compare"
         if not all(check.holds for check in checks):
             return Verdict(self.name, self.says, Outcome.FAILS, tuple(checks), why)
         return Verdict(self.name, self.says, missed if why else Outcome.HOLDS, tuple(checks), why)
+
+
+def _cut(text: str) -> str:
+    """So much of a text as a person still reads, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONG else f"{line[:_LONG]}..."

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ..net.endpoint import Endpoint, FourTuple, Protocol
 
-_TUPLE = re.compile(r"src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)")
+_TUPLE = re.compile(r"src=([\da-f.:]{2,45}) dst=([\da-f.:]{2,45}) sport=(\d{1,5}) dport=(\d{1,5})", re.ASCII)
+_PROTOCOLS = {"udp": Protocol.UDP, "tcp": Protocol.TCP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,18 @@ class Entry:
 
 
 def parse(text: str) -> tuple[Entry, ...]:
-    """Read what `conntrack -L` prints; lines about other protocols are left out."""
+    """Read what `conntrack -L` prints; lines about other protocols are left out. ValueError for a line about UDP or TCP
+    that has not two tuples."""
     entries = []
     for line in text.splitlines():
+        protocol = _PROTOCOLS.get(line.partition(" ")[0])
+        if protocol is None:
+            continue
         tuples = [
             FourTuple(Endpoint(source, int(sport)), Endpoint(destination, int(dport)))
             for source, destination, sport, dport in _TUPLE.findall(line)
         ]
-        if len(tuples) == 2 and line.startswith(("udp", "tcp")):
-            entries.append(Entry(Protocol(line.split()[0]), *tuples))
+        if len(tuples) != 2:
+            raise ValueError(f"not an entry of the connection table: {line[:80]!r}")
+        entries.append(Entry(protocol, *tuples))
     return tuple(entries)

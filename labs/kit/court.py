@@ -7,12 +7,13 @@ What a saying is expected to be ruled stands in the same file, but in no `Saying
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from ..net import document
+from . import files
 from .claim import Check, Outcome
 from .errors import UsageError
 from .report import Report
@@ -83,12 +84,12 @@ def entries(file: Path = SAYINGS) -> tuple[Entry, ...]:
     """Read a file of sayings; UsageError for a file that is none."""
     try:
         return tuple(
-            Entry(str(it["id"]), str(it["says"]), str(it["lab"] or ""), str(it.get("ruling") or ""))
-            for it in json.loads(file.read_text())
+            Entry(it["id"].name(), it["says"].text(), _name(it["lab"]), _name(it.get("ruling")))
+            for it in document.read(files.text(file), str(file)).list()
         )
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except ValueError as error:
         raise UsageError(
-            f"{file} is not a file of sayings: {error!r}",
+            f"{file} is not a file of sayings: {error}",
             "Wanted: a JSON list of {id, says, lab} objects; each may have a ruling that is expected.",
         ) from None
 
@@ -108,6 +109,11 @@ def sayings(read: Iterable[Entry] | None = None, labs: Iterable[str] = ()) -> tu
         seen.add(entry.id)
         checked.append(Saying(entry.id, entry.says, entry.lab, trouble))
     return tuple(checked)
+
+
+def _name(value: document.Value) -> str:
+    """A name; empty where it is null."""
+    return "" if value.raw is None else value.name()
 
 
 def judge(reports: Iterable[Report], read: tuple[Saying, ...] | None = None) -> tuple[Judgement, ...]:

@@ -82,7 +82,7 @@ def _beside(topology: Topology, network: str) -> list[str]:
     def address(host: Host) -> str:
         return host.address(network)
 
-    return [f"{h.name} {address(h)}" for h in topology.hosts if not h.router and h.interfaces[0][0] == network]
+    return [f"{h.name} {address(h)}" for h in topology.hosts if not h.router and network in dict(h.interfaces[:1])]
 
 
 def _bar(row: int, rows: int) -> str:

@@ -12,6 +12,7 @@ from .facts import Facts
 
 COMMAND, UDP_COMMAND = ("ss", "-tanHe"), ("ss", "-uanHe")
 _ROW = re.compile(r"(\S+)\s+(\d+)\s+(\d+)\s+([^\s%]+)(?:%\S+?)?:(\d+)\s+([^\s%]+)(?:%\S+?)?:(\S+)(.*)")
+_LONG = 1000  # characters of a row; the pattern takes the square of the time of what is not one
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,9 @@ def on_port(table: tuple[Row, ...], port: int, state: str = "") -> list[Row]:
 
 
 def _row(line: str) -> Row:
-    found = _ROW.match(line)
+    found = _ROW.match(line) if len(line) <= _LONG else None
     if found is None:
-        raise ValueError(f"not a row of the socket table: {line!r}")
+        raise ValueError(f"not a row of the socket table: {line[:_LONG]!r}")
     state, waiting, room, address, port, remote, remote_port, rest = found.groups()
     inode, cookie = re.search(r"ino:(\d+)", rest), re.search(r"sk:([0-9a-f]+)", rest)
     return Row(

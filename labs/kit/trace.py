@@ -13,6 +13,7 @@ from .packet import Packet
 
 _PACKET = re.compile(r"ip saddr (\S+) ip daddr (\S+) .*\bip id (\d+) .*(udp|tcp) sport (\d+) (?:udp|tcp) dport (\d+)")
 _RULE = re.compile(r"rule (.*) \(verdict (\w+).*\)")
+_LONG = 1000  # characters of a line; the patterns take the square of the time of what is not one
 _COMMENT = re.compile(r'comment "([^"]*)"')
 
 
@@ -42,11 +43,11 @@ def parse(traced: Sequence[Sequence[str]]) -> tuple[Fate, ...]:
     """Read what the router's tracer told: packet, table, chain and last words of each."""
     fates = []
     for said, _, chain, last in traced:
-        if (packet := _PACKET.search(said)) is None:
+        if (packet := _PACKET.search(said[:_LONG])) is None:
             continue
         source, destination, number, protocol, sport, dport = packet.groups()
         flow = FourTuple(Endpoint(source, int(sport)), Endpoint(destination, int(dport)))
-        if ruled := _RULE.fullmatch(last):
+        if ruled := _RULE.fullmatch(last[:_LONG]):
             comment = _COMMENT.search(ruled[1])
             rule, verdict = comment[1] if comment else ruled[1], ruled[2]
         else:

@@ -7,11 +7,14 @@ in the run directory. Payloads are text in Latin-1, so that every byte has exact
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from . import document
 from .endpoint import Endpoint, FourTuple
 
+_Read = TypeVar("_Read")
 _LONG = 200  # characters of a result that a person still reads; the run directory has all of them
 
 
@@ -66,16 +69,31 @@ class Event:
     def from_json(cls, line: str) -> Event:
         """Read a line back; ValueError when it is not an event."""
         try:
-            fields = json.loads(line)
-            for end in ("local", "remote"):
-                fields[end] = Endpoint.parse(fields[end]) if fields[end] else None
-            fields["args"] = tuple(fields["args"])
-            made = cls(**fields)
-            if not (isinstance(made.socket, str) and isinstance(made.call, str) and isinstance(made.host, str)):
-                raise TypeError("its words are not text")
-            return made
-        except (LookupError, TypeError, AttributeError) as error:
+            said = document.read(line, "it")
+            strange = sorted(name for name, _ in said.items() if name not in cls.__slots__)
+            if strange:
+                raise ValueError(f"it has {strange[0]!r}, which no event has")
+            return cls(
+                **{name: said[name].text() for name in ("host", "step", "socket", "call")},
+                args=tuple(it.raw for it in said["args"].list()),
+                result=said["result"].raw,
+                error=_unless_null(said["error"], document.Value.text),
+                local=_unless_null(said["local"], _endpoint),
+                remote=_unless_null(said["remote"], _endpoint),
+                cookie=_unless_null(said["cookie"], document.Value.number),
+                monotonic_ns=said["monotonic_ns"].number(),
+                wall_ns=said["wall_ns"].number(),
+            )
+        except ValueError as error:
             raise ValueError(f"not an event: {line[:80]!r} ({error})") from None
+
+
+def _unless_null(value: document.Value, read: Callable[[document.Value], _Read]) -> _Read | None:
+    return None if value.raw is None else read(value)
+
+
+def _endpoint(value: document.Value) -> Endpoint:
+    return Endpoint.parse(value.name())
 
 
 def _words(value: Any) -> str:

@@ -38,6 +38,8 @@ def _vote(read: Callable[[str], str]) -> Ruling | None:
             text = read(f"{quiz.ASKED}? ")
         except EOFError:
             return None
+        except UnicodeDecodeError:
+            continue  # what is no text is no vote
         if text.strip().lower().startswith("q"):
             return None
         if (voted := quiz.vote(text)) is not None:

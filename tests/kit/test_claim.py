@@ -1,5 +1,7 @@
 """A claim holds, fails or is undecided, and nothing else."""
 
+import struct
+
 import pytest
 
 from labs.kit.claim import Check, Claim, Outcome
@@ -48,6 +50,16 @@ def test_evidence_that_makes_no_sense_is_undecided_with_the_reason():
     verdict = Claim("name", "It is so.", examine).judge("nonsense")
     assert verdict.outcome is Outcome.UNDECIDED
     assert "the evidence makes no sense: ValueError" in verdict.why
+
+
+@pytest.mark.parametrize("trips", [lambda: [].x, lambda: 1 // 0, lambda: struct.unpack("I", b""), lambda: {}["a"]])
+def test_whatever_a_claim_trips_over_leaves_it_undecided(trips):
+    def examine(facts):
+        yield Check("a", 1, trips())
+
+    verdict = Claim("name", "It is so.", examine).judge(None)
+    assert (verdict.outcome, verdict.checks) == (Outcome.UNDECIDED, ())
+    assert "the evidence makes no sense: " in verdict.why
 
 
 def test_a_claim_without_its_sentence_is_its_authors_mistake():

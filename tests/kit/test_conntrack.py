@@ -1,5 +1,7 @@
 """What conntrack prints is read as two tuples; other lines are left out."""
 
+import pytest
+
 from labs.kit.conntrack import parse
 from labs.net.endpoint import Endpoint, FourTuple, Protocol
 
@@ -23,3 +25,13 @@ def test_each_flow_has_its_first_tuple_and_the_one_its_answers_are_expected_with
 
 def test_an_empty_table_has_no_flow():
     assert parse("conntrack v1.4.7 (conntrack-tools): 0 flow entries have been shown.\n") == ()
+
+
+def test_another_protocol_that_begins_alike_is_left_out():
+    assert parse("udplite  136 29 src=10.1.1.10 dst=198.18.1.10 sport=1 dport=2\n") == ()
+
+
+@pytest.mark.parametrize("line", ["udp 17 29 src=x dst=y sport=1 dport=2", "tcp 6 1 " + "src=" * 500_000])
+def test_a_line_without_two_tuples_is_refused_at_once(line):
+    with pytest.raises(ValueError, match="not an entry of the connection table"):
+        parse(line)

@@ -1,6 +1,6 @@
 """The command line: `invoke lab nat` is the front door, `invoke --list` shows the rest.
 
-Imports wait until a task needs them: `invoke judge` has no use for Docker, nor `invoke catalog` for Scapy.
+Imports wait until a task needs them: `invoke judge` has no use for Docker.
 """
 
 from __future__ import annotations

@@ -24,9 +24,10 @@ def marked(name: str, text: str = "") -> bytes:
 class Packet:
     """One IPv4 packet at one tap.
 
-    `number` counts within the tap's file from 1, as Wireshark does; `time_ns` is wall time since 1970; ports are 0 in
-    the flow of an ICMP message. `flags` is TCP's, as Wireshark's letters (`S`, `SA`, `PA`), empty otherwise.
-    `identification` is IP's, by which a router's own words are about this packet.
+    `number` is the frame's in `run.pcapng`, the file of all taps, as Wireshark shows it; `time_ns` is wall time since
+    1970; ports are 0 in the flow of an ICMP message, and of a packet without a whole TCP or UDP header. `flags` is
+    TCP's, as Wireshark's letters (`S`, `SA`, `PA`), empty otherwise. `identification` is IP's, by which a router's own
+    words are about this packet.
     """
 
     tap: str
@@ -54,4 +55,4 @@ class Packet:
         ends = f"{self.flow.source.address} > {self.flow.destination.address}"
         ends = ends if self.protocol is Protocol.ICMP else str(self.flow)
         what = f" {self.flags}" if self.flags else ""
-        return f"{self.tap}#{self.number} {self.protocol.value}{what} {ends} ttl {self.ttl}"
+        return f"frame {self.number} ({self.tap}) {self.protocol.value}{what} {ends} ttl {self.ttl}"

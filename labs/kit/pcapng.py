@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 
-from .capture import frames
+from .capture import merged
 from .topology import Topology
 
 _SECTION, _INTERFACE, _NAMES, _PACKET = 0x0A0D0D0A, 1, 4, 6
@@ -20,13 +20,9 @@ _IF_NAME, _IF_DESCRIPTION, _IF_TSRESOL, _NRB_IPV4, _END = 2, 3, 9, 1, struct.pac
 
 
 def merge(topology: Topology, captures: Mapping[str, Path], target: Path) -> None:
-    """Write `target` from the taps' pcaps, packets by time. OSError where it cannot be written."""
+    """Write `target` from the taps' pcaps, in the order packets are numbered in. OSError where that cannot be."""
     taps = [tap for tap in topology.taps if tap.name in captures]
-    packets = sorted(
-        (time_ns, number, wire_length, frame)
-        for number, tap in enumerate(taps)
-        for time_ns, wire_length, frame in frames(captures[tap.name])
-    )
+    numbers = {tap.name: number for number, tap in enumerate(taps)}
     with target.open("wb") as out:
         out.write(_block(_SECTION, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)))
         for tap in taps:
@@ -35,9 +31,10 @@ def merge(topology: Topology, captures: Mapping[str, Path], target: Path) -> Non
             options += _option(_IF_TSRESOL, b"\x09") + _END  # nanoseconds
             out.write(_block(_INTERFACE, struct.pack("<HHI", _ETHERNET, 0, _SNAPLEN) + options))
         out.write(_block(_NAMES, b"".join(_hosts(topology)) + _END))
-        for time_ns, number, wire_length, frame in packets:
-            head = struct.pack("<IIIII", number, time_ns >> 32, time_ns & 0xFFFFFFFF, len(frame), wire_length)
-            out.write(_block(_PACKET, head + _padded(frame)))
+        for it in merged({tap.name: captures[tap.name] for tap in taps}):
+            time = (it.time_ns >> 32, it.time_ns & 0xFFFFFFFF)
+            head = struct.pack("<IIIII", numbers[it.tap], *time, len(it.data), it.wire_length)
+            out.write(_block(_PACKET, head + _padded(it.data)))
 
 
 def _hosts(topology: Topology) -> list[bytes]:

@@ -7,20 +7,21 @@ run.pcapng      all taps in one, for Wireshark       logs/          what the pro
 
 from __future__ import annotations
 
-import json
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
-from ..net import presets
+from ..net import document, presets
+from ..net.document import Value
 from ..net.event import Event
-from . import capture, conntrack
+from . import capture, conntrack, files
 from .errors import UsageError
 from .facts import Facts
 from .topology import Topology
 
 FORMAT = 1
+MOST = 100_000  # events of a run; the most that a run kept here has is 2,161
 COMPOSE, EVENTS, META, MERGED, LOGS = "compose.json", "events.jsonl", "meta.json", "run.pcapng", "logs"
 
 
@@ -34,52 +35,97 @@ class Run:
 
 
 def load(path: Path) -> Run:
-    """Read a run directory; UsageError, one sentence, when it is not one, is unfinished or was damaged."""
+    """Read a run directory; UsageError, one sentence, when it is not one, is unfinished or was damaged.
+
+    It may be somebody else's: what is read is bounded, every value has the type it should have, and nothing outside of
+    the directory is looked at.
+    """
     if not path.is_dir():
         raise UsageError(
             f"{path} is not a directory; a run directory was wanted", "`invoke lab` prints the path of each."
         )
     meta = _meta(path)
     try:
-        for name, size in meta["files"].items():
-            _check_size(path / name, size)
-        topology = Topology.from_compose(_object(path / COMPOSE))
-        nat = presets.parse(meta["nat"])
-        captures = {tap.name: capture.read(path / f"{tap.name}.pcap", tap.name) for tap in topology.taps}
-        events = tuple(map(Event.from_json, (path / EVENTS).read_text().splitlines()))
+        _check_files(path, dict(meta["files"].items()))
+        _check_kinds(meta)
+        topology = _topology(path / COMPOSE)
+        captures = capture.read({tap.name: path / f"{tap.name}.pcap" for tap in topology.taps})
         tracked = meta["conntrack"]["after"]
-        table = None if tracked is None else conntrack.parse(tracked)
-        return Run(path, meta["lab"], Facts(topology, nat, captures, events, table, meta))
-    except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
+        table = None if tracked.raw is None else conntrack.parse(tracked.text())
+        facts = Facts(topology, presets.parse(meta["nat"].name()), captures, _events(path), table, meta.raw)
+        return Run(path, meta["lab"].name(), facts)
+    except ValueError as error:
         raise UsageError(f"{path} is damaged: {error}") from None
 
 
-def _meta(path: Path) -> dict[str, Any]:
-    if not (path / META).is_file():
+def _meta(path: Path) -> Value:
+    if not (path / META).exists():
         raise UsageError(
             f"{path} is not a finished run: it has no {META}, which is written last",
             "Give the directory that `invoke lab` printed.",
         )
-    meta = _object(path / META)
-    if meta.get("fourtuple") != FORMAT:
-        raise UsageError(
-            f"{path}/{META} is not of a fourtuple run of format {FORMAT}: it says {meta.get('fourtuple')!r}"
-        )
+    try:
+        meta = document.read(files.text(path / META, follow=False), META)
+        found = meta.get("fourtuple")
+    except ValueError as error:
+        raise UsageError(f"{path} is damaged: {error}") from None
+    if found.raw != FORMAT:
+        raise UsageError(f"{path}/{META} is not of a fourtuple run of format {FORMAT}: it says {found.shown}")
     return meta
 
 
-def _check_size(path: Path, size: int) -> None:
-    found = path.stat().st_size if path.is_file() else None
-    if found != size:
-        now = "is missing now" if found is None else f"has {found} now"
-        raise ValueError(f"{path.name} had {size} bytes when the run was sealed, and {now}")
+def _check_kinds(meta: Value) -> None:
+    """ValueError unless what else is read from the seal has the type it should have, or is absent."""
+    for name in ("ended", "kernel"):
+        if meta.get(name).raw is not None:
+            meta[name].text()
+    for _, value in (*meta.get("options").items(), *meta.get("engine").items()):
+        value.name()
+    for _, value in meta.get("seconds").items():
+        value.real()
 
 
-def _object(path: Path) -> dict[str, Any]:
+def _check_files(path: Path, sealed: Mapping[str, Value]) -> None:
+    """ValueError unless every file has the size it was sealed with, and all together are not too large."""
+    total = 0
+    for name, size in sealed.items():
+        wanted, found = size.number(), _size(path, name)
+        if found != wanted:
+            now = found if isinstance(found, str) else f"has {found}"
+            raise ValueError(f"{name} had {wanted} bytes when the run was sealed, and {now} now")
+        total += wanted
+    if total > files.LARGEST:
+        raise ValueError(f"its files have {total} bytes; at most {files.LARGEST} are read")
+
+
+def _size(path: Path, name: str) -> int | str:
+    """How large a file of the directory is, or what is there in its place; no symbolic link is followed."""
+    parts = PurePosixPath(name).parts
+    if not parts or parts[0] == "/" or ".." in parts:
+        raise ValueError(f"{name!r} is no file of this directory")
+    place = path
+    for part in parts:
+        place /= part
+        try:
+            found = place.lstat()
+        except OSError:
+            return "is missing"
+        if stat.S_ISLNK(found.st_mode):
+            break
+    return found.st_size if stat.S_ISREG(found.st_mode) else f"is {files.kind(found.st_mode)}"
+
+
+def _topology(file: Path) -> Topology:
+    config = document.read(files.text(file, follow=False), COMPOSE)
     try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} is damaged: it is not JSON ({error})") from None
-    if not isinstance(value, Mapping):
-        raise UsageError(f"{path} holds no JSON object")
-    return dict(value)
+        return Topology.from_compose(config.raw)
+    except UsageError as error:
+        raise UsageError(f"{file}: {error.message}") from None
+
+
+def _events(path: Path) -> tuple[Event, ...]:
+    text = files.text(path / EVENTS, follow=False)
+    number = text.count("\n")
+    if number > MOST:
+        raise ValueError(f"{EVENTS} has {number} events; at most {MOST} are read")
+    return tuple(map(Event.from_json, text.removesuffix("\n").split("\n") if text else ()))

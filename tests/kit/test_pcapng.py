@@ -4,9 +4,11 @@ import shutil
 import subprocess
 
 import pytest
-from scapy.utils import RawPcapNgReader
+from scapy.layers.inet import IP
+from scapy.layers.l2 import Ether
+from scapy.utils import RawPcapNgReader, rdpcap
 
-from labs.kit import capture, pcapng, rundir
+from labs.kit import pcapng, rundir
 
 from ..conftest import RECORDINGS
 
@@ -23,9 +25,9 @@ def merged(tmp_path):
 
 def test_every_frame_of_every_tap_is_in_it_by_time(merged):
     expected = sorted(
-        (time_ns, frame)
+        (int(frame.time * 10**9), bytes(frame))
         for tap in ("lan", "wan", "alice", "bob")
-        for time_ns, _, frame in capture.frames(RECORDING / f"{tap}.pcap")
+        for frame in rdpcap(str(RECORDING / f"{tap}.pcap"))
     )
     with RawPcapNgReader(str(merged)) as reader:
         found = [((meta.tshigh << 32) + meta.tslow, frame) for frame, meta in reader]
@@ -35,6 +37,25 @@ def test_every_frame_of_every_tap_is_in_it_by_time(merged):
 
 def test_the_committed_one_is_what_would_be_written_now(merged):
     assert merged.read_bytes() == (RECORDING / "run.pcapng").read_bytes()
+
+
+CAPTURED = sorted(path.parent.name for path in RECORDINGS.glob("*/run.pcapng"))
+
+
+@pytest.mark.parametrize("recording", CAPTURED)
+def test_frame_n_of_the_file_is_the_packet_that_evidence_calls_frame_n(recording):
+    with RawPcapNgReader(str(RECORDINGS / recording / "run.pcapng")) as reader:
+        frames = [(meta.tshigh << 32 | meta.tslow, meta.ifname.decode(), data) for data, meta in reader]
+    packets = rundir.load(RECORDINGS / recording).facts.packets()
+    assert packets
+    for packet in packets:
+        time_ns, tap, data = frames[packet.number - 1]
+        ip = Ether(data)[IP]
+        shown = (tap, time_ns, ip.src, ip.dst, ip.id, ip.ttl)
+        flow = packet.flow
+        assert shown == (packet.tap, packet.time_ns, flow.source.address, flow.destination.address,
+                         packet.identification, packet.ttl)  # fmt: skip
+        assert packet.payload in data
 
 
 def test_wireshark_shows_interfaces_and_hosts_by_name(merged):

@@ -1,6 +1,7 @@
 """The report says the same to people, programs and CI."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -55,7 +56,7 @@ def test_json_carries_every_comparison_with_its_evidence(failing):
     claim = next(claim for claim in said["claims"] if claim["outcome"] == "fails")
     check = next(check for check in claim["checks"] if not check["holds"])
     assert check["want"] != check["got"]
-    assert check["evidence"][0].startswith(("lan#", "wan#"))
+    assert re.match(r"frame \d+ \((lan|wan)\) ", check["evidence"][0])
 
 
 def test_junit_has_a_case_for_each_claim(failing, undecided, tmp_path):
@@ -87,7 +88,7 @@ def test_want_and_got_stand_under_a_claim_that_fails(failing):
     shown = text_of(page.verdicts(failing))
     assert "✗" in shown
     assert "want no, got yes" in shown
-    assert "wan#" in shown
+    assert re.search(r"frame \d+ \(wan\) ", shown)
 
 
 def test_an_undecided_claim_says_what_is_missing(undecided):

@@ -37,5 +37,5 @@ def test_a_packet_is_found_by_what_no_other_has():
     assert len(fates) == 2
     syn = Packet("out-b", 1, 0, Protocol.TCP, FourTuple(FROM, TO), 62, b"", "S", identification=5)
     assert trace.of(syn, fates).chain == "two"
-    with pytest.raises(EvidenceError, match="says nothing of out-b#1 udp"):
+    with pytest.raises(EvidenceError, match="says nothing of frame 1 \\(out-b\\) udp"):
         trace.of(Packet("out-b", 1, 0, Protocol.UDP, FourTuple(FROM, TO), 62, b"", identification=5), fates)

@@ -143,6 +143,8 @@ LONG = (
 
 ELSEWHERE: tuple[TypedBy | Exempt, ...] = (
     TypedBy("invoke setup", "tests/test_live_lab.py::test_setup_is_a_quick_no_op_where_everything_is_there"),
+    TypedBy("python3 -m labs.agents.classify SERVER",
+            "tests/test_live_classify.py::test_a_server_with_two_addresses_tells_a_symmetric_router"),
     TypedBy("invoke sweep", "tests/test_live_cleanup.py::test_what_kill_9_leaves_is_swept"),
     TypedBy("invoke verdicts", "tests/test_live_court.py::test_the_court_decides_every_testable_saying_as_expected"),
     TypedBy("invoke nat.set", "tests/test_live_court.py::test_a_router_that_is_up_changes_its_behaviour"),

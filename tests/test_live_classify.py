@@ -36,6 +36,7 @@ def run(engine, container, argv, detach=False):
 
 
 def test_a_server_with_two_addresses_tells_a_symmetric_router(asked):
+    """`python3 -m labs.agents.classify SERVER`, typed in a container behind it."""
     said, code = asked("symmetric", partner=True)
     assert "mapping: address and port-dependent\nfiltering: address and port-dependent" in said
     assert "a NAT is between them, which changed the port" in said

@@ -12,12 +12,13 @@ from ..net import presets, stun
 from ..net.behaviour import Filtering, Mapping, NatBehaviour
 from ..net.classification import CANNOT_TELL
 from ..net.event import Event
-from .errors import EvidenceError
+from .errors import EvidenceError, TooLate
 from .facts import Facts
 from .scene import Scene
 
 ASK = "classify.udp"
 BECOME = "router.become"
+LATE = 0.05  # seconds that a client may wake up too late, and still be believed that others were silent
 SERVERS = ("alice", "bob")
 _MAPPINGS, _FILTERINGS = list(Mapping), list(Filtering)  # from the most lenient to the strictest
 
@@ -60,7 +61,10 @@ def check(facts: Facts) -> None:
 
 
 def told(event: Event, part: str) -> str:
-    """The `mapping` or the `filtering` that a client found; EvidenceError, with the reason, where it could not tell."""
+    """The `mapping` or the `filtering` that a client found; EvidenceError, with the reason, where it could not tell.
+    TooLate where the client itself was held up."""
+    if event.result[part] == CANNOT_TELL and event.result.get("late", 0.0) > LATE:
+        raise TooLate(f"{event.host} could not tell the {part}: {event.result[f'{part}_why']}")
     if event.result[part] == CANNOT_TELL:
         raise EvidenceError(f"{event.host} could not tell the {part}: {event.result[f'{part}_why']}")
     return str(event.result[part])

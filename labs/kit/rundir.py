@@ -81,6 +81,8 @@ def _check_kinds(meta: Value) -> None:
             meta[name].text()
     for _, value in (*meta.get("options").items(), *meta.get("engine").items()):
         value.name()
+    for _, value in meta.get("prepared").items():
+        value.text()
     for _, value in meta.get("seconds").items():
         value.real()
 

@@ -209,7 +209,12 @@ def change(directory, name, how):
     (directory / name).write_text(json.dumps(value))
 
 
+def a_number_for_a_reason(directory):
+    change(directory, "meta.json", lambda it: it.update(prepared={"alice": 7}))
+
+
 TAMPERED = {
+    a_number_for_a_reason: "meta.json: prepared: alice: text was wanted, found 7",
     a_million_events: "events.jsonl has 1000000 events; at most 100000 are read",
     no_networks: "compose.json: this is not the resolved compose file of a lab: alice is in wan, which is no",
     a_tap_elsewhere: "a name is letters, digits",

@@ -403,7 +403,7 @@ _PATIENCE = "seconds the image may take until it translates"
 def audit(_: Context, nat: str = "", image: str = "", json: bool = False, junit: str = "", out: str = "results",
           full: bool = False, patience: float = 20.0) -> int:  # fmt: skip
     """What the RFCs ask of a NAT: requirement by requirement, measured, and compared with theory."""
-    from labs.kit import findings, report, rundir
+    from labs.kit import findings, provenance, report, rundir
     from labs.stage import foreign, run, session
     from labs.stage.narrator import Narrator
 
@@ -420,9 +420,9 @@ def audit(_: Context, nat: str = "", image: str = "", json: bool = False, junit:
     tell.findings(found)
     tell.say(f"\n{findings.summary(found)}\n  {ran.path}")
     if json:
-        as_json([it.as_dict() for it in found])
+        as_json(findings.as_dict(found, provenance.of(judged.run)))
     if junit:
-        write("JUnit file", lambda file: findings.write_junit(found, file), junit)
+        write("JUnit file", lambda file: findings.write_junit(found, provenance.of(judged.run), file), junit)
     return findings.exit_code(found)
 
 
@@ -458,6 +458,7 @@ def matrix(_: Context, proto: str = "both", a: str = "", b: str = "", repeat: in
     connected = engine.connect()
     cells = []
     with tell.working("bringing two homes up"), pairs.Matrix(connected, images.ensure(connected, tell)) as homes:
+        source = homes.provenance()
         for _number in range(repeat):
             for protocol in protocols:
                 some = list(homes.play([protocol], pair, tell))
@@ -474,9 +475,9 @@ def matrix(_: Context, proto: str = "both", a: str = "", b: str = "", repeat: in
                 again.removal()
             tell.announce(f"  {cell.replay}\n  {again.path}")
     if json:
-        as_json([it.as_dict() for it in cells])
+        as_json(grid.as_json(cells, source))
     if junit:
-        write("JUnit file", lambda file: grid.write_junit(cells, file), junit)
+        write("JUnit file", lambda file: grid.write_junit(cells, source, file), junit)
     if page:
         write("page", lambda file: grid.write_page(cells, file), page)
     return 1 if any(it.surprises for it in cells) else 2 if any(it.missed for it in cells) else 0

@@ -164,7 +164,7 @@ def test_a_router_that_cannot_be_one_says_why(engine, tmp_path, old, new, says):
 def test_an_audit_finds_what_theory_says(nat, tmp_path):
     done = run_invoke("audit", "--nat", nat, "--json", "--out", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads(done.stdout)
+    found = json.loads(done.stdout)["requirements"]
     assert all(it["as_predicted"] for it in found)
     assert {it["outcome"] for it in found if it["id"] == "RFC 4787 REQ-14"} == {"conforms"}
 

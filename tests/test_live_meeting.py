@@ -128,7 +128,9 @@ def test_the_matrix_is_a_command(engine, tmp_path):
     done = run_invoke("matrix", "--a", "home", "--b", "eim/apdf", "--proto", "tcp", "--json",
                       "--page", str(tmp_path / "page.html"), "--junit", str(tmp_path / "junit.xml"))  # fmt: skip
     assert done.returncode == 0, done.stderr
-    cells = json.loads(done.stdout)
+    said = json.loads(done.stdout)
+    cells = said["meetings"]
+    assert all(it.startswith("sha256:") for it in said["provenance"]["images"].values())
     assert [it["order"] for it in cells] == ["both", "a", "b"]
     assert all(it["met"] and it["predicted"] for it in cells)
     assert "Who meets whom" in (tmp_path / "page.html").read_text()

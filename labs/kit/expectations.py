@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..net import presets
-from . import deciding
+from . import deciding, provenance
 from .claim import Outcome, Verdict
 from .court import Entry, Judgement, Ruling
 from .errors import UsageError
@@ -130,6 +130,7 @@ def as_dict(compared: Comparison) -> dict[str, Any]:
         "failing": [
             {"lab": it.lab.name, "claim": claim.name, "run": str(it.run.path)} for it, claim in compared.failing
         ],
+        "runs": [provenance.of(it.run).as_dict() for it in compared.reports],
         "sayings": [_saying(it, compared.expected, id(it) in in_question) for it in compared.judgements],
     }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..net.behaviour import NatBehaviour
 from ..net.requirements import REQUIREMENTS, Level, Requirement
 from .claim import Outcome, Verdict
+from .provenance import Provenance
 from .report import Report, difference
 
 CONFORMS, DOES_NOT, NOT_TESTED, UNDECIDED = "conforms", "does not", "not tested", "undecided"
@@ -32,6 +33,12 @@ class Finding:
     why: str
     as_predicted: bool | None
     evidence: tuple[str, ...] = ()
+
+    @property
+    def fails(self) -> bool:
+        """Does theory say otherwise or, where it was not asked, is a MUST not met? A SHOULD is advice (RFC 2119)."""
+        broken = self.outcome == DOES_NOT and self.requirement.level is Level.MUST
+        return broken if self.as_predicted is None else not self.as_predicted
 
     def as_dict(self) -> dict[str, object]:
         """For programs."""
@@ -81,26 +88,38 @@ def exit_code(found: Iterable[Finding]) -> int:
     found = tuple(found)
     if any(it.outcome in _UNTOLD for it in found):
         return 2
-    broken = [it for it in found if it.outcome == DOES_NOT and it.requirement.level is Level.MUST]
-    compared = any(it.as_predicted is not None for it in found)
-    return int(any(it.as_predicted is False for it in found) or (not compared and bool(broken)))
+    return int(any(it.fails for it in found))
 
 
-def write_junit(found: Iterable[Finding], path: Path) -> None:
-    """JUnit XML, a case for each requirement: what is not met and was not predicted fails, what was not tested is
-    skipped with the reason. OSError where the file cannot be written."""
+def as_dict(found: Iterable[Finding], source: Provenance) -> dict[str, object]:
+    """For programs: the findings, what becomes of them, and where they come from."""
+    found = tuple(found)
+    return {
+        "summary": summary(found),
+        "exit_code": exit_code(found),
+        "provenance": source.as_dict(),
+        "requirements": [it.as_dict() for it in found],
+    }
+
+
+def write_junit(found: Iterable[Finding], source: Provenance, path: Path) -> None:
+    """JUnit XML, a case for each requirement; its failures are those that `exit_code` counts. What was not tested is
+    skipped with the reason; a SHOULD that is not met, where theory was not asked, is noted in its output. OSError where
+    the file cannot be written."""
     from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
     suite = TestSuite("audit")
+    source.describe(suite)
     for it in found:
         case = TestCase(f"{it.requirement.id} ({it.requirement.level.value})", classname="audit")
         if it.outcome == NOT_TESTED:
             case.result = [Skipped(it.why)]
         elif it.outcome in _UNTOLD:
             case.result = [Error(f"{it.outcome}: {it.why}")]
-        elif it.as_predicted is False or (it.as_predicted is None and it.outcome == DOES_NOT):
+        elif it.fails:
             case.result = [Failure(it.why or "theory says otherwise")]
-        case.system_out = "\n".join(it.evidence)
+        note = [f"not met: {it.why}"] if it.outcome == DOES_NOT and not it.fails else []
+        case.system_out = "\n".join((*note, *it.evidence))
         suite.add_testcase(case)
     xml = JUnitXml()
     xml.add_testsuite(suite)

@@ -18,6 +18,7 @@ from rich.text import Text
 from ..net.endpoint import Protocol
 from ..net.presets import parse
 from ..net.punching import Answers, Order, Prediction, predict
+from .provenance import Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +121,17 @@ def summary(cells: Sequence[Cell]) -> str:
     return f"{len(cells)} meetings: {counts}; {surprise}{ice}; slowest {slowest:.3f} s"
 
 
-def write_junit(cells: Sequence[Cell], path: Path) -> None:
+def as_json(cells: Sequence[Cell], source: Provenance) -> dict[str, Any]:
+    """For programs: every meeting, and where the measurements come from."""
+    return {"summary": summary(cells), "provenance": source.as_dict(), "meetings": [it.as_dict() for it in cells]}
+
+
+def write_junit(cells: Sequence[Cell], source: Provenance, path: Path) -> None:
     """JUnit XML: a meeting is a test case. OSError where the file cannot be written."""
     from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
     suite = TestSuite("matrix")
+    source.describe(suite)
     for cell in cells:
         case = TestCase(str(cell), classname="matrix")
         if cell.surprises:

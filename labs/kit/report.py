@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..net import presets
-from . import catalog
+from . import catalog, provenance
 from .claim import Check, Outcome, Verdict
 from .lab import Lab
 from .rundir import Run
@@ -87,6 +87,7 @@ def as_dict(report: Report, seconds: Mapping[str, float] | None = None) -> dict[
         "kernel": facts.meta.get("kernel"),
         "engine": facts.meta.get("engine"),
         "seconds": seconds or facts.meta.get("seconds"),
+        "provenance": provenance.of(report.run).as_dict(),
     }
 
 
@@ -95,6 +96,7 @@ def write_junit(report: Report, file: Path) -> None:
     from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
     suite = TestSuite(f"{report.run.lab} {presets.text(report.run.facts.nat)}")
+    provenance.of(report.run).describe(suite)
     for verdict in report.verdicts:
         case = TestCase(verdict.name, classname=f"labs.{report.run.lab}")
         if verdict.outcome is Outcome.FAILS:

@@ -76,10 +76,15 @@ def _meta(path: Path) -> Value:
 
 def _check_kinds(meta: Value) -> None:
     """ValueError unless what else is read from the seal has the type it should have, or is absent."""
-    for name in ("ended", "kernel"):
+    for name in ("ended", "kernel", "time", "version"):
         if meta.get(name).raw is not None:
             meta[name].text()
-    for _, value in (*meta.get("options").items(), *meta.get("engine").items()):
+    for _, value in (
+        *meta.get("options").items(),
+        *meta.get("engine").items(),
+        *meta.get("images").items(),
+        *meta.get("image_ids").items(),
+    ):
         value.name()
     for _, value in meta.get("prepared").items():
         value.text()

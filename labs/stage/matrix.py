@@ -8,6 +8,7 @@ from typing import Any, cast
 from ..kit import introduced
 from ..kit.grid import Cell
 from ..kit.homes import PEERS
+from ..kit.provenance import Provenance
 from ..net import meeting
 from ..net.endpoint import Protocol
 from ..net.presets import NINE
@@ -44,6 +45,10 @@ class Matrix:
 
     def __exit__(self, *_: object) -> None:
         self._stage.remove()
+
+    def provenance(self) -> Provenance:
+        """Where the measurements come from."""
+        return self._stage.provenance()
 
     def play(self, protocols: Sequence[Protocol], only: tuple[str, str] | None, tell: Progress) -> Iterator[Cell]:
         """Every pair or only one, over each transport, in each order; the three of one pair at the same time."""

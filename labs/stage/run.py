@@ -21,7 +21,7 @@ from .recording import Recording
 from .scene import LiveScene, Node
 from .session import Session
 from .signals import undisturbed
-from .stage import Stage, new_run
+from .stage import Stage, new_run, version
 from .taps import LiveTap
 
 SYSCTLS = (
@@ -183,8 +183,11 @@ def _witnesses(stage: Stage, routers: list[Node], before: list[str]) -> dict[str
     """What the kernel and the engine say of the run."""
     engine = stage.engine
     said: dict[str, Any] = {
+        "time": stage.began,
+        "version": version(),
         "kernel": engine.kernel,
         "engine": {"version": engine.version, "api": engine.api_version},
+        "image_ids": stage.images,
         "images": {name: spec["image"] for name, spec in sorted(stage.config["services"].items())},
         "conntrack": {"before": None, "after": None},
     }

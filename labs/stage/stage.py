@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
+from datetime import UTC, datetime
+from importlib import metadata
 from typing import Any
 
 from docker.errors import APIError
 from requests.exceptions import RequestException
 
+from ..kit import provenance
 from ..kit.errors import SetupError
 from ..kit.topology import Topology
 from . import compose, ownership
@@ -19,6 +22,14 @@ from .signals import undisturbed
 from .stream import Stream
 
 PATIENCE = 5.0  # seconds for what prepares a host to end
+
+
+def version() -> str:
+    """Fourtuple's own."""
+    try:
+        return metadata.version("fourtuple")
+    except metadata.PackageNotFoundError:
+        return provenance.UNKNOWN
 
 
 def new_run() -> str:
@@ -60,6 +71,8 @@ class Stage:
         self.config: dict[str, Any] = {}
         self.topology = Topology("", (), (), ())
         self.containers: dict[str, str] = {}
+        self.images: dict[str, str] = {}  # the id of each image by its name
+        self.began = datetime.now(UTC).isoformat(timespec="seconds")
         self.streams: dict[str, Stream] = {}
         self.prepared: dict[str, str] = {}  # hosts that were to be prepared, and why one was not
 
@@ -82,6 +95,7 @@ class Stage:
         self.topology = Topology.from_compose(self.config)
         mine = self.engine.api.containers(all=True, filters={"label": f"{ownership.RUN}={self.run}"})
         self.containers = {it["Labels"]["com.docker.compose.service"]: it["Id"] for it in mine}
+        self.images = {it["Image"]: it["ImageID"] for it in mine}
         missing = sorted(set(self.config["services"]) - set(self.containers))
         if missing:
             raise SetupError(f"Docker Compose did not create {', '.join(missing)}", "See `invoke doctor`.")
@@ -147,6 +161,11 @@ class Stage:
         with hands() as asking:
             list(asking.map(lambda name: nodes[name].run("true"), routing))
         return nodes
+
+    def provenance(self, run: str = "") -> provenance.Provenance:
+        """Where what is measured here comes from."""
+        engine = self.engine
+        return provenance.Provenance(run, self.began, version(), engine.version, engine.kernel, self.images)
 
     def remove(self) -> None:
         """Remove everything of this run, as often as it is asked; not to be interrupted, since it is bounded."""

@@ -7,6 +7,7 @@ from junitparser import JUnitXml
 
 from labs.kit import findings, report, rundir
 from labs.kit.findings import CONFORMS, DOES_NOT, NOT_TESTED, UNDECIDED, Finding
+from labs.kit.provenance import Provenance
 from labs.net import requirements
 from labs.net.presets import parse
 from labs.net.requirements import Level, Requirement
@@ -59,6 +60,9 @@ def test_what_takes_two_minutes_is_predicted_as_not_tested_by_an_audit_in_a_hurr
     assert strange == {"RFC 4787 REQ-5", "RFC 4787 REQ-6"}
 
 
+SOURCE = Provenance("results/audit/x", "2026-11-26T10:00:00+00:00", "0.2", "28.5", "6.18", {"theirs:1": "sha256:ab"})
+
+
 def finding(outcome, level=Level.MUST, as_predicted=None):
     return Finding(Requirement("RFC 1 REQ-1", level, "it is so"), outcome, "because", as_predicted)
 
@@ -69,7 +73,8 @@ def finding(outcome, level=Level.MUST, as_predicted=None):
         (finding(CONFORMS), 0, None),
         (finding(NOT_TESTED), 0, "skipped"),
         (finding(DOES_NOT), 1, "failure"),
-        (finding(DOES_NOT, Level.SHOULD), 0, "failure"),
+        (finding(DOES_NOT, Level.SHOULD), 0, None),
+        (finding(DOES_NOT, Level.SHOULD, as_predicted=False), 1, "failure"),
         (finding(DOES_NOT, as_predicted=True), 0, None),
         (finding(CONFORMS, as_predicted=False), 1, "failure"),
         (finding(UNDECIDED), 2, "error"),
@@ -77,6 +82,25 @@ def finding(outcome, level=Level.MUST, as_predicted=None):
 )  # fmt: skip
 def test_exit_code_and_junit_say_what_was_found(found, code, word, tmp_path):
     assert findings.exit_code([found]) == code
-    findings.write_junit([found], tmp_path / "junit.xml")
+    findings.write_junit([found], SOURCE, tmp_path / "junit.xml")
     ((case,),) = JUnitXml.fromfile(str(tmp_path / "junit.xml"))
     assert [type(part).__name__.lower() for part in case.result] == ([word] if word else [])
+
+
+def test_a_should_that_is_not_met_is_noted_and_no_failure(tmp_path):
+    findings.write_junit([finding(DOES_NOT, Level.SHOULD)], SOURCE, tmp_path / "junit.xml")
+    ((case,),) = JUnitXml.fromfile(str(tmp_path / "junit.xml"))
+    assert case.system_out == "not met: because"
+
+
+def test_what_is_kept_says_where_it_comes_from(tmp_path):
+    found = [finding(CONFORMS)]
+    findings.write_junit(found, SOURCE, tmp_path / "junit.xml")
+    (suite,) = JUnitXml.fromfile(str(tmp_path / "junit.xml"))
+    said = {it.name: it.value for it in suite.properties()}
+    assert said == {"run": "results/audit/x", "version": "0.2", "engine": "28.5", "kernel": "6.18",
+                    "image theirs:1": "sha256:ab"}  # fmt: skip
+    assert suite.timestamp == SOURCE.time
+    told = findings.as_dict(found, SOURCE)
+    assert told["provenance"] == SOURCE.as_dict()
+    assert told["exit_code"] == findings.exit_code(found)

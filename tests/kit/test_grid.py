@@ -5,6 +5,7 @@ from rich.console import Console
 
 from labs.kit import grid
 from labs.kit.grid import Cell
+from labs.kit.provenance import Provenance
 from labs.net.endpoint import Protocol
 from labs.net.punching import Order
 
@@ -61,7 +62,9 @@ def test_where_ice_programs_would_not_meet_a_star_stands(tmp_path):
 
 def test_junit_and_page_say_what_surprised(tmp_path):
     cells = [cell("home", "home", False), cell("home", "symmetric", False)]
-    grid.write_junit(cells, tmp_path / "junit.xml")
+    source = Provenance("", "2026-11-26T10:00:00+00:00", "0.2", "28.5", "6.18", {})
+    grid.write_junit(cells, source, tmp_path / "junit.xml")
+    assert grid.as_json(cells, source)["provenance"] == source.as_dict()
     assert (tmp_path / "junit.xml").read_text().count("<failure") == 1
     grid.write_page(cells, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()

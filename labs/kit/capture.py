@@ -1,10 +1,11 @@
-"""What the taps recorded: their packets in one order, with one number each."""
+"""What the taps recorded: their packets in one order, with one number each, read with Scapy; none of its objects leave
+this file."""
 
 from __future__ import annotations
 
 import heapq
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address
@@ -18,8 +19,6 @@ from .packet import Packet
 MOST = 200_000  # packets of a run; the most that a run kept here has is 10,382
 _ETHERNET = 1  # LINKTYPE_ETHERNET
 _IPV4 = b"\x08\x00"  # EtherType
-_OFFSET = 0x1FFF  # the bits of the fragment offset (RFC 791 section 3.1)
-_FLAGS = "FSRPAUECN"  # TCP's, from the lowest bit
 _PROTOCOLS = {1: Protocol.ICMP, 6: Protocol.TCP, 17: Protocol.UDP}
 _SCALES = {b"\xd4\xc3\xb2\xa1": 1000, b"\x4d\x3c\xb2\xa1": 1}  # how a pcap begins: nanoseconds of its unit of time
 
@@ -125,14 +124,11 @@ def _packet(number: int, frame: Frame) -> Packet | None:
     data = frame.data
     if len(data) < 34 or data[12:14] != _IPV4 or data[23] not in _PROTOCOLS:
         return None
-    version_and_length, _, total, identification, fragment, ttl, protocol = struct.unpack_from("!BBHHHBB", data, 14)
+    version_and_length, _, total, identification, _, ttl, protocol = struct.unpack_from("!BBHHHBB", data, 14)
     header = (version_and_length & 0x0F) * 4
     if version_and_length >> 4 != 4 or header < 20 or total < header:
         return None
-    segment = data[14 + header : 14 + total]
-    transport = _Transport(0, 0, segment)
-    if fragment & _OFFSET == 0:
-        transport = _READERS[_PROTOCOLS[protocol]](segment) or transport
+    transport = _dissected(data[14 : 14 + total]) or _Transport(0, 0, data[14 + header : 14 + total])
     return Packet(
         tap=frame.tap,
         number=number,
@@ -163,24 +159,21 @@ class _Transport:
     acknowledgement: int = 0
 
 
-def _udp(segment: bytes) -> _Transport | None:
-    """RFC 768; None unless there is a whole header. What lies behind the datagram's length is padding."""
-    if len(segment) < 8:
+def _dissected(packet: bytes) -> _Transport | None:
+    """What Scapy makes of an IPv4 packet; None where that has no whole TCP or UDP header, or is too mangled for it."""
+    from scapy.config import conf
+
+    conf.route_autoload = conf.route6_autoload = False  # a reader has no use for this host's routes
+    from scapy.layers.inet import IP, TCP, UDP
+
+    try:
+        ip = IP(packet)
+        udp, tcp = ip.getlayer(UDP), ip.getlayer(TCP)
+        if udp and udp.len is not None and udp.len >= 8:
+            return _Transport(udp.sport, udp.dport, udp.original[8 : udp.len])
+        if tcp and tcp.dataofs is not None and tcp.dataofs >= 5:
+            payload = tcp.original[4 * tcp.dataofs :]
+            return _Transport(tcp.sport, tcp.dport, payload, str(tcp.flags), tcp.seq, tcp.ack)
+    except Exception:  # noqa: BLE001 -- the bytes may be anybody's, and Scapy raises whatever its fields raise
         return None
-    source, destination, length = struct.unpack_from("!HHH", segment)
-    return _Transport(source, destination, segment[8:length]) if length >= 8 else None
-
-
-def _tcp(segment: bytes) -> _Transport | None:
-    """RFC 9293 section 3.1; None unless there is a whole header, options aside."""
-    if len(segment) < 20:
-        return None
-    source, destination, sequence, acknowledgement, bits = struct.unpack_from("!HHIIH", segment)
-    header = (bits >> 12) * 4
-    flags = "".join(letter for place, letter in enumerate(_FLAGS) if bits >> place & 1)
-    return _Transport(source, destination, segment[header:], flags, sequence, acknowledgement) if header >= 20 else None
-
-
-_READERS: Mapping[Protocol, Callable[[bytes], _Transport | None]] = {
-    Protocol.UDP: _udp, Protocol.TCP: _tcp, Protocol.ICMP: lambda _: None,
-}  # fmt: skip
+    return None

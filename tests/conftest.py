@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from labs.kit.errors import LabError
+from fourtuple.errors import LabError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 RECORDINGS = CHECKOUT / "tests" / "recordings"
@@ -40,7 +40,7 @@ def invoke() -> Invoke:
 @pytest.fixture(scope="session")
 def engine():
     """The engine live tests run on: skipped with the reason where there is none, a failure in CI."""
-    from labs.stage import engine as module
+    from fourtuple.stage import engine as module
 
     try:
         return module.connect()
@@ -53,7 +53,7 @@ def engine():
 @pytest.fixture(scope="session")
 def image(engine) -> str:
     """The tag of the image of this checkout, built where it is missing."""
-    from labs.stage import images
-    from labs.stage.progress import Silent
+    from fourtuple.stage import images
+    from fourtuple.stage.progress import Silent
 
     return images.ensure(engine, Silent())

@@ -60,8 +60,8 @@ class Exempt:
 Row = Typed | TypedBy | Exempt
 A_RUN = "tests/recordings/nat-none"
 BOX = "fourtuple/openvswitch"
-STORY = "tests/test_live_documented.py::test_a_network_is_played_with"
-BY_HAND = "tests/test_live_documented.py::test_a_network_is_brought_up_by_hand"
+STORY = "tests/live/test_documented.py::test_a_network_is_played_with"
+BY_HAND = "tests/live/test_documented.py::test_a_network_is_brought_up_by_hand"
 
 # No engine, no time: typed by tests/test_documented.py.
 SHORT = (
@@ -142,27 +142,27 @@ LONG = (
 )
 
 ELSEWHERE: tuple[TypedBy | Exempt, ...] = (
-    TypedBy("invoke setup", "tests/test_live_lab.py::test_setup_is_a_quick_no_op_where_everything_is_there"),
-    TypedBy("python3 -m labs.agents.classify SERVER",
-            "tests/test_live_classify.py::test_a_server_with_two_addresses_tells_a_symmetric_router"),
-    TypedBy("invoke sweep", "tests/test_live_cleanup.py::test_what_kill_9_leaves_is_swept"),
-    TypedBy("invoke verdicts", "tests/test_live_court.py::test_the_court_decides_every_testable_saying_as_expected"),
-    TypedBy("invoke nat.set", "tests/test_live_court.py::test_a_router_that_is_up_changes_its_behaviour"),
-    TypedBy("invoke nat.set BEHAVIOUR", "tests/test_live_court.py::test_a_router_that_is_up_changes_its_behaviour"),
+    TypedBy("invoke setup", "tests/live/test_lab.py::test_setup_is_a_quick_no_op_where_everything_is_there"),
+    TypedBy("python3 -m fourtuple.agents.classifier SERVER",
+            "tests/live/test_classify.py::test_a_server_with_two_addresses_tells_a_symmetric_router"),
+    TypedBy("invoke sweep", "tests/live/test_cleanup.py::test_what_kill_9_leaves_is_swept"),
+    TypedBy("invoke verdicts", "tests/live/test_court.py::test_the_court_decides_every_testable_saying_as_expected"),
+    TypedBy("invoke nat.set", "tests/live/test_court.py::test_a_router_that_is_up_changes_its_behaviour"),
+    TypedBy("invoke nat.set BEHAVIOUR", "tests/live/test_court.py::test_a_router_that_is_up_changes_its_behaviour"),
     TypedBy("invoke up nat", STORY),
     TypedBy("invoke shell alice", STORY),
-    TypedBy("python3 -m labs.agents.server 8000 &", STORY),
+    TypedBy("python3 -m fourtuple.agents.server 8000 &", STORY),
     TypedBy("invoke shell client1", STORY),
-    TypedBy("python3 -m labs.agents.client udp 198.18.N.10:8000 40000", STORY),
+    TypedBy("python3 -m fourtuple.agents.client udp 198.18.N.10:8000 40000", STORY),
     TypedBy("invoke capture wan", STORY),
     TypedBy("invoke capture wan --file", STORY),
     TypedBy("invoke shell router", STORY),
     TypedBy("nft delete table ip fourtuple", STORY),
     TypedBy("invoke down", STORY),
     TypedBy("docker compose -f compose/nat.yml up -d", BY_HAND),
-    TypedBy("docker compose -f compose/nat.yml exec -d alice python3 -m labs.agents.server 8000", BY_HAND),
+    TypedBy("docker compose -f compose/nat.yml exec -d alice python3 -m fourtuple.agents.server 8000", BY_HAND),
     TypedBy("docker compose -f compose/nat.yml exec client1 "
-           "python3 -m labs.agents.client udp 198.18.0.10:8000 40000", BY_HAND),
+           "python3 -m fourtuple.agents.client udp 198.18.0.10:8000 40000", BY_HAND),
     TypedBy("docker compose -f compose/nat.yml down", BY_HAND),
     TypedBy("python3 -m venv .venv && . .venv/bin/activate && pip install -e . && invoke setup test", ".ci/run"),
     TypedBy("python3 -m venv .venv && . .venv/bin/activate && pip install -e '.[dev]'", ".ci/run"),
@@ -173,7 +173,7 @@ ELSEWHERE: tuple[TypedBy | Exempt, ...] = (
     Exempt("wireshark results/nat/20261120-162518-43ef/run.pcapng", "needs a desktop"),
     Exempt("git diff --stat", "shows what has been changed, which is nothing in a test"),
     Exempt("apt install git python3-venv", "changes the machine; .ci/run does it where a machine has no venv"),
-    Exempt("python3 -m labs.agents.puncher", "the labs start it, and tell it over a channel what to do"),
+    Exempt("python3 -m fourtuple.agents.puncher", "the labs start it, and tell it over a channel what to do"),
     Exempt("nft monitor trace", "the routers of the lab punch run it themselves"),
     Exempt("nft list ruleset", "each run asks it by itself, and keeps what it said"),
     Exempt("conntrack -L", "each run asks it by itself, and keeps what it said"),

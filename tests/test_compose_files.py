@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from labs.kit import catalog
+from fourtuple.kit import catalog
 
 from .conftest import CHECKOUT
 

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from labs.kit import catalog, court
+from fourtuple.kit import catalog
+from fourtuple.report import court
 
 from .conftest import CHECKOUT, RECORDINGS, run_invoke
 

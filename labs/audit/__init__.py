@@ -10,21 +10,22 @@ packets on either side. `invoke audit --nat BEHAVIOUR` compares what was found w
     client2 --+                          +-- bob
 """
 
-from ..net.requirements import REQUIREMENTS
-from . import carrier, icmp, plan, tcp, timers, udp  # noqa: F401 -- carrier has examinations and no step of its own
+from fourtuple.net.requirements import REQUIREMENTS
+
+from . import carrier, plan, rfc4787, rfc5382, rfc5508, timers  # noqa: F401 -- carrier has examinations and no step of its own
 from .plan import EXAMINED, lab
 
 STEPS = (
     plan.open_the_servers,
     plan.collide,
-    udp.map_and_knock,
-    udp.use_even_ports,
-    udp.call_back_in,
-    udp.report_cut_and_tell,
-    icmp.ask_and_go,
-    tcp.map_and_be_called,
-    tcp.cross,
-    tcp.call_each_other,
+    rfc4787.map_and_knock,
+    rfc4787.use_even_ports,
+    rfc4787.call_back_in,
+    rfc4787.report_cut_and_tell,
+    rfc5508.ask_and_go,
+    rfc5382.map_and_be_called,
+    rfc5382.cross,
+    rfc5382.call_each_other,
     timers.wait,  # it ends with the datagram after which nothing comes
 )
 for step in STEPS:

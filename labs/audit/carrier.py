@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..kit import icmp
-from ..kit.claim import Check
-from ..kit.facts import Facts
-from .icmp import echoes
+from fourtuple.evidence import icmp_errors
+from fourtuple.evidence.facts import Facts
+from fourtuple.kit.claim import Check
+
 from .plan import LAST, SERVERS, requirement
-from .udp import TWENTY, one_address
+from .rfc4787 import TWENTY, one_address
+from .rfc5508 import echoes
 
 
 @requirement("RFC 6888 REQ-2")
@@ -19,7 +20,7 @@ def a_subscriber_has_one_address(facts: Facts) -> Iterator[Check]:
     yield from one_address(facts, [*spoken, *connected])
     first = facts.at("wan").only(spoken[0])
     for server in ("alice", "bob"):
-        asked = [packet for packet, _ in echoes(facts, "wan", icmp.REQUEST, server)]
+        asked = [packet for packet, _ in echoes(facts, "wan", icmp_errors.REQUEST, server)]
         sources = {it.flow.source.address for it in asked}
         yield Check(f"where {server} is pinged from", {first.flow.source.address}, sources, (first, *asked))
 

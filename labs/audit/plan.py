@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ..kit.claim import Check
-from ..kit.facts import Facts
-from ..kit.lab import Fence, Lab
-from ..kit.packet import marked
-from ..kit.scene import Scene
-from ..net.endpoint import Endpoint, Protocol
-from ..net.requirements import find
+from fourtuple.evidence.facts import Facts
+from fourtuple.evidence.packet import marked
+from fourtuple.kit.claim import Check
+from fourtuple.kit.lab import Fence, Lab
+from fourtuple.kit.scene import Scene
+from fourtuple.net.endpoint import Endpoint, Protocol
+from fourtuple.net.requirements import find
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
 SERVERS = (("alice", 8000), ("alice", 8001), ("bob", 8000))  # one endpoint, another port of it, another address
@@ -26,7 +26,7 @@ EXAMINED: dict[str, Examination] = {}  # by requirement
 
 
 def requirement(name: str) -> Callable[[Examination], Examination]:
-    """Decorator: a claim that is a requirement, in the words of `labs.net.requirements`."""
+    """Decorator: a claim that is a requirement, in the words of `fourtuple.net.requirements`."""
 
     def mark(function: Examination) -> Examination:
         EXAMINED[find(name).id] = function

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..kit import aging
-from ..kit.claim import Check
-from ..kit.errors import NotAsked
-from ..kit.facts import Facts
-from ..kit.packet import marked
-from ..kit.scene import Scene
-from ..net import requirements
+from fourtuple.errors import NotAsked
+from fourtuple.evidence.facts import Facts
+from fourtuple.evidence.packet import marked
+from fourtuple.kit import aging
+from fourtuple.kit.claim import Check
+from fourtuple.kit.scene import Scene
+from fourtuple.net import requirements
+
 from .plan import LAST, SERVERS, requirement, say, udp
 
 SILENT, IDLE, KEPT = 30800, 30801, 30802

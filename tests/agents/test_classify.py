@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 import pytest
 
-from labs.agents import child, classify, guess, stun_server
-from labs.agents.questions import Line
-from labs.net import stun
-from labs.net.endpoint import Endpoint
+from fourtuple.agents import child, classifier, guess, stun_server
+from fourtuple.agents.questions import Line
+from fourtuple.net import stun
+from fourtuple.net.endpoint import Endpoint
 
 from ..conftest import CHECKOUT
 
@@ -97,7 +97,7 @@ def change(asked):
 
 
 def test_without_a_nat_everything_is_independent(honest):
-    found = classify.udp(honest[0])
+    found = classifier.udp(honest[0])
     assert (found["mapping"], found["filtering"], found["fragments"]) == (INDEPENDENT, INDEPENDENT, True)
     assert (found["mapping_why"], found["filtering_why"]) == ("", "")
     assert set(found["mapped"]) == {found["own"]}
@@ -105,7 +105,7 @@ def test_without_a_nat_everything_is_independent(honest):
 
 
 def test_the_same_over_tcp(honest, free_port):
-    found = classify.tcp(honest[0], free_port)
+    found = classifier.tcp(honest[0], free_port)
     assert (found["mapping"], found["filtering"]) == (INDEPENDENT, INDEPENDENT)
 
 
@@ -125,7 +125,7 @@ def test_a_server_that_is_frozen_for_a_while_changes_nothing(honest, free_port, 
     staller = threading.Thread(target=stall)
     staller.start()
     try:
-        found = [classify.udp(server) if transport == "udp" else classify.tcp(server, free_port) for _ in range(3)]
+        found = [classifier.udp(server) if transport == "udp" else classifier.tcp(server, free_port) for _ in range(3)]
     finally:
         stop.set()
         staller.join()
@@ -149,7 +149,7 @@ def test_a_partner_that_is_late_is_waited_for(addresses, free_port, transport):
     for opened in (*late.udp.values(), *late.listeners.values()):
         opened.close()
     try:
-        found = classify.udp(one) if transport == "udp" else classify.tcp(one, free_port)
+        found = classifier.udp(one) if transport == "udp" else classifier.tcp(one, free_port)
     finally:
         end(pids)
     assert (found["mapping"], found["filtering"]) == (INDEPENDENT, INDEPENDENT)
@@ -176,7 +176,7 @@ def test_one_address_is_no_classification(addresses):
     """Behind whatever router: nothing can be told of destinations there are none of."""
     pid = stun_server.start(addresses[0])
     try:
-        found = classify.udp(addresses[0])
+        found = classifier.udp(addresses[0])
     finally:
         end([pid])
     assert (found["mapping"], found["filtering"]) == (CANNOT_TELL, CANNOT_TELL)
@@ -206,13 +206,13 @@ def one_address(mapped):
 
 def test_two_ports_of_one_address_tell_what_depends_on_the_port(serve):
     one, _ = serve(one_address(lambda _, here: Endpoint("192.0.2.1", 2000 + here.port)))
-    found = classify.udp(one)
+    found = classifier.udp(one)
     assert found["mapping"] == BY_PORT
 
 
 def test_two_ports_of_one_address_tell_nothing_of_another_address(serve):
     one, _ = serve(one_address(lambda peer, _: peer))
-    found = classify.udp(one)
+    found = classifier.udp(one)
     assert (found["mapping"], found["filtering"]) == (CANNOT_TELL, CANNOT_TELL)
     assert found["mapping_why"] == (
         "whether the mapping depends on the address is not known; the mapping does not depend on the port"
@@ -230,7 +230,7 @@ def refuses(number):
 @pytest.mark.parametrize("number", [420, 400, 500])
 def test_an_error_is_no_answer_that_got_in(serve, number):
     one, _ = serve(refuses(number))
-    found = classify.udp(one)
+    found = classifier.udp(one)
     assert (found["mapping"], found["filtering"]) == (INDEPENDENT, CANNOT_TELL)
     assert found["filtering_why"] == f"{one}:3478 answers CHANGE-REQUEST with error {number} no"
 
@@ -254,7 +254,7 @@ def is_silent(asked, here, other, peer):
 )  # fmt: skip
 def test_a_server_that_does_not_do_what_it_offers_tells_no_filter(serve, says, why):
     one, other = serve(says)
-    found = classify.udp(one)
+    found = classifier.udp(one)
     assert (found["mapping"], found["filtering"]) == (INDEPENDENT, CANNOT_TELL)
     assert why.format(one=one, other=other) in found["filtering_why"]
 
@@ -288,7 +288,7 @@ def lies(asked, here, other, peer, what):
 )  # fmt: skip
 def test_a_lie_is_found_and_nothing_believed(serve, what, why):
     one, _ = serve(lambda *question: lies(*question, what=what))
-    found = classify.udp(one)
+    found = classifier.udp(one)
     assert (found["mapping"], found["filtering"]) == (CANNOT_TELL, CANNOT_TELL)
     assert why in found["mapping_why"]
     assert why in found["filtering_why"]
@@ -305,7 +305,7 @@ def from_elsewhere(asked, here, other, peer):
 
 
 def changed_elsewhere(asked, here, other, peer):
-    origin = near(here) if change(asked) == classify.BOTH else here
+    origin = near(here) if change(asked) == classifier.BOTH else here
     yield plain(asked, origin, other, peer), origin
 
 
@@ -319,7 +319,7 @@ def changed_elsewhere(asked, here, other, peer):
 )
 def test_an_answer_from_elsewhere_or_another_one_is_found(serve, says, why):
     one, other = serve(says)
-    found = classify.udp(one)
+    found = classifier.udp(one)
     assert (found["mapping"], found["filtering"]) == (CANNOT_TELL, CANNOT_TELL)
     assert why.format(one=one, other=other) in found["mapping_why"]
 
@@ -336,7 +336,7 @@ def ip(endpoint):
 
 def test_a_partner_that_is_gone_is_said(serve):
     one, other = serve(half_dead)
-    found = classify.udp(one)
+    found = classifier.udp(one)
     assert (found["mapping"], found["filtering"]) == (CANNOT_TELL, CANNOT_TELL)
     assert f"{other}:3478 did not answer within 3 s" in found["mapping_why"]
     assert "the mapping does not depend on the port" in found["mapping_why"]
@@ -344,7 +344,7 @@ def test_a_partner_that_is_gone_is_said(serve):
 
 def test_a_server_that_is_not_there_is_an_error(addresses):
     with pytest.raises(TimeoutError, match=f"{addresses[0]}:3478 did not answer within 3 s"):
-        classify.udp(addresses[0])
+        classifier.udp(addresses[0])
 
 
 @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ def elsewhere(ends):
 
 
 def by_hand(*words):
-    argv = [sys.executable, "-m", "labs.agents.classify", *words]
+    argv = [sys.executable, "-m", "fourtuple.agents.classifier", *words]
     return subprocess.run(argv, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=30)
 
 

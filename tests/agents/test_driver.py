@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from labs.agents.driver import Driver, serve
-from labs.net.event import Event
+from fourtuple.agents.driver import Driver, serve
+from fourtuple.net.event import Event
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from labs.agents import puncher
-from labs.agents.pace import END, GO, INTRODUCED, Clock, Conducted
-from labs.agents.waiting import LATE, until
-from labs.kit import introduced
-from labs.kit.homes import PEERS
-from labs.net.endpoint import Endpoint, Protocol
+from fourtuple.agents import puncher
+from fourtuple.agents.pace import END, GO, INTRODUCED, Clock, Conducted
+from fourtuple.agents.waiting import LATE, until
+from fourtuple.kit import introduced
+from fourtuple.kit.homes import PEERS
+from fourtuple.net.endpoint import Endpoint, Protocol
 
 from ..conftest import CHECKOUT
 
@@ -37,7 +37,10 @@ class Here:
 
 @pytest.fixture
 def server(free_port):
-    serve = f"from labs.agents.rendezvous import Server; s = Server('127.0.0.1', {free_port}); print(1); s.serve()"
+    serve = (
+        f"from fourtuple.agents.rendezvous_server import Server; s = Server('127.0.0.1', {free_port}); "
+        "print(1); s.serve()"
+    )
     argv = [sys.executable, "-u", "-c", serve]
     with subprocess.Popen(argv, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
         process.stdout.readline()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labs.agents.driver import Driver
+from fourtuple.agents.driver import Driver
 
 
 @pytest.fixture

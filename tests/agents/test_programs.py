@@ -9,13 +9,13 @@ from ..conftest import CHECKOUT
 
 
 def client(*words):
-    argv = [sys.executable, "-m", "labs.agents.client", *words]
+    argv = [sys.executable, "-m", "fourtuple.agents.client", *words]
     return subprocess.run(argv, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=20)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_the_server_tells_the_client_who_it_is(transport, free_port):
-    argv = [sys.executable, "-u", "-m", "labs.agents.server", str(free_port)]
+    argv = [sys.executable, "-u", "-m", "fourtuple.agents.server", str(free_port)]
     with subprocess.Popen(argv, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert f"port {free_port}" in process.stdout.readline()

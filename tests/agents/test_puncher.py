@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from labs.agents.peer import Plan, Side
-from labs.agents.switchboard import Messages
-from labs.net import meeting
-from labs.net.endpoint import Endpoint
-from labs.net.meeting import Candidate, Kind, Message, Where
+from fourtuple.agents.peer import Plan, Side
+from fourtuple.agents.switchboard import Messages
+from fourtuple.net import meeting
+from fourtuple.net.endpoint import Endpoint
+from fourtuple.net.meeting import Candidate, Kind, Message, Where
 
 from ..conftest import CHECKOUT
 
@@ -73,7 +73,10 @@ def test_an_introduction_may_come_before_the_answer_to_a_registration():
 
 @pytest.fixture
 def rendezvous(free_port):
-    serve = f"from labs.agents.rendezvous import Server; s = Server('127.0.0.1', {free_port}); print(1); s.serve()"
+    serve = (
+        f"from fourtuple.agents.rendezvous_server import Server; s = Server('127.0.0.1', {free_port}); "
+        "print(1); s.serve()"
+    )
     argv = [sys.executable, "-u", "-c", serve]
     with subprocess.Popen(argv, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -87,7 +90,7 @@ def test_two_programs_meet(rendezvous, free_ports, transport):
     here, there = map(str, free_ports[1:])
 
     def puncher(*words):
-        argv = [sys.executable, "-m", "labs.agents.puncher", transport, *words]
+        argv = [sys.executable, "-m", "fourtuple.agents.puncher", transport, *words]
         return subprocess.Popen(argv, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
 
     with puncher("bob", "alice", rendezvous, there) as bob, puncher("alice", "bob", rendezvous, here, "asks") as alice:
@@ -101,7 +104,7 @@ def test_of_many_connections_both_keep_one(rendezvous, free_ports):
 
     def puncher(name, wanted, port, asks):
         plan = {"name": name, "wanted": wanted, "server": rendezvous, "port": port, "asks": asks, "sockets": 4}
-        meet = f"import json; from labs.agents.punch_tcp import meet; print(json.dumps(meet({plan!r})))"
+        meet = f"import json; from fourtuple.agents.punch_tcp import meet; print(json.dumps(meet({plan!r})))"
         return subprocess.Popen([sys.executable, "-c", meet], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
 
     with puncher("bob", "alice", free_ports[1], False) as bob, puncher("alice", "bob", free_ports[2], True) as alice:

@@ -4,9 +4,9 @@ import struct
 
 import pytest
 
-from labs.kit.claim import Check, Claim, Outcome
-from labs.kit.errors import EvidenceError, TooLate
-from labs.kit.lab import Lab
+from fourtuple.errors import EvidenceError, TooLate
+from fourtuple.kit.claim import Check, Claim, Outcome
+from fourtuple.kit.lab import Lab
 
 
 def judge(*checks, missing=None):

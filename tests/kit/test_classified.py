@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from labs.kit import catalog, rundir
-from labs.kit.claim import Outcome
+from fourtuple.evidence import rundir
+from fourtuple.kit import catalog
+from fourtuple.kit.claim import Outcome
 
 from ..conftest import RECORDINGS
 
@@ -15,7 +16,9 @@ from ..conftest import RECORDINGS
 def test_what_cannot_be_told_is_undecided_with_the_reason(lab, part):
     facts = rundir.load(RECORDINGS / lab).facts
     blind = {part: "cannot tell", f"{part}_why": "it named no other endpoint"}
-    events = [replace(it, result=it.result | blind) if it.args[:1] == ("classify.udp",) else it for it in facts.events]
+    events = [
+        replace(it, result=it.result | blind) if it.args[:1] == ("classifier.udp",) else it for it in facts.events
+    ]
     for claim in catalog.find(lab).claims:
         verdict = claim.judge(replace(facts, events=tuple(events)))
         assert verdict.outcome is Outcome.UNDECIDED

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from labs.net.behaviour import Filtering, Mapping
-from labs.net.endpoint import Endpoint
-from labs.net.presets import PRESETS, parse
+from fourtuple.net.behaviour import Filtering, Mapping
+from fourtuple.net.endpoint import Endpoint
+from fourtuple.net.presets import PRESETS, parse
 
 ALICE, ALICE_OTHER_PORT, BOB = Endpoint("192.0.2.1", 80), Endpoint("192.0.2.1", 81), Endpoint("192.0.2.2", 80)
 ANY = PRESETS["masquerade"]

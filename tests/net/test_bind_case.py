@@ -2,8 +2,8 @@
 
 import pytest
 
-from labs.net.bind_case import parse
-from labs.net.bind_rule import State
+from fourtuple.net.bind_case import parse
+from fourtuple.net.bind_rule import State
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ second bind() and listen() that work, after which the first one's listen() does 
 
 import pytest
 
-from labs.net.bind_rule import ADDRESS_IN_USE, Claimant, Rule, State, predict
-from labs.net.endpoint import Protocol
+from fourtuple.net.bind_rule import ADDRESS_IN_USE, Claimant, Rule, State, predict
+from fourtuple.net.endpoint import Protocol
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
 COLUMNS = [

@@ -1,9 +1,9 @@
 """The table is the product of everything it asks about, and the sample is spread over it."""
 
-from labs.net.bind_case import STATES, parse
-from labs.net.bind_rule import Rule, State
-from labs.net.bind_table import ADDRESSES, OWNERS, sample, table
-from labs.net.endpoint import Protocol
+from fourtuple.net.bind_case import STATES, parse
+from fourtuple.net.bind_rule import Rule, State
+from fourtuple.net.bind_table import ADDRESSES, OWNERS, sample, table
+from fourtuple.net.endpoint import Protocol
 
 
 def test_every_case_of_the_table_is_read_back_from_its_words():

@@ -4,10 +4,10 @@ import itertools
 
 import pytest
 
-from labs.net import classification
-from labs.net.behaviour import Filtering, Mapping
-from labs.net.endpoint import Endpoint
-from labs.net.presets import NINE, parse
+from fourtuple.net import classification
+from fourtuple.net.behaviour import Filtering, Mapping
+from fourtuple.net.endpoint import Endpoint
+from fourtuple.net.presets import NINE, parse
 
 ONE, OTHER = "198.51.100.1", "198.51.100.2"
 CORNERS = [Endpoint(address, port) for address, port in itertools.product((ONE, OTHER), (3478, 3479))]

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from labs.net import document
-from labs.net.document import Value
+from fourtuple.net import document
+from fourtuple.net.document import Value
 
 
 @pytest.mark.parametrize(

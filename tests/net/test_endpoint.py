@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labs.net.endpoint import Endpoint, Field, FourTuple
+from fourtuple.net.endpoint import Endpoint, Field, FourTuple
 
 addresses = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
 endpoints = st.builds(Endpoint, addresses, st.integers(0, 65535))

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labs.net.endpoint import Endpoint, FourTuple
-from labs.net.event import Event
+from fourtuple.net.endpoint import Endpoint, FourTuple
+from fourtuple.net.event import Event
 
 plain = st.one_of(st.none(), st.integers(-(2**53), 2**53), st.text(max_size=40), st.booleans())
 endpoints = st.builds(Endpoint, st.ip_addresses(v=4).map(str), st.integers(0, 65535))

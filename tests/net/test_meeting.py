@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labs.net import meeting
-from labs.net.endpoint import Endpoint
-from labs.net.meeting import Candidate, Kind, Message, Reason, Where, decode, encode
+from fourtuple.net import meeting
+from fourtuple.net.endpoint import Endpoint
+from fourtuple.net.meeting import Candidate, Kind, Message, Reason, Where, decode, encode
 
 ENDPOINTS = st.builds(Endpoint, st.ip_addresses(v=4).map(str), st.integers(0, 65535))
 CANDIDATES = st.builds(Candidate, st.sampled_from(Where), ENDPOINTS)

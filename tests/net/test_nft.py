@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from labs.net.exact import pool
-from labs.net.nft import render
-from labs.net.presets import DRAWN, NINE, PRESETS, parse
+from fourtuple.net.exact import pool
+from fourtuple.net.nft import render
+from fourtuple.net.presets import DRAWN, NINE, PRESETS, parse
 
 ADDRESS = ["198.18.0.2"]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labs.net.behaviour import (
+from fourtuple.net.behaviour import (
     Addresses,
     AddressPooling,
     Filtering,
@@ -19,7 +19,7 @@ from labs.net.behaviour import (
     Ports,
     Unsolicited,
 )
-from labs.net.presets import MOST, NINE, PRESETS, parse, sentence, slug, text
+from fourtuple.net.presets import MOST, NINE, PRESETS, parse, sentence, slug, text
 
 SECONDS = st.integers(1, 100_000)
 POOLS = st.tuples(st.integers(1, 65535), st.integers(1, 65535)).map(sorted)

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from labs.net.endpoint import Protocol
-from labs.net.presets import NINE, PRESETS, parse
-from labs.net.punching import Answers, Order, guess_ports, predict, predict_crossing
+from fourtuple.net.endpoint import Protocol
+from fourtuple.net.presets import NINE, PRESETS, parse
+from fourtuple.net.punching import Answers, Order, guess_ports, predict, predict_crossing
 
 NAMES = (*NINE, "masquerade", "masquerade-random")
 UDP_ENDPOINT = """

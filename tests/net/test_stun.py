@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labs.net import stun
-from labs.net.endpoint import Endpoint
+from fourtuple.net import stun
+from fourtuple.net.endpoint import Endpoint
 
 PASSWORD = b"VOkJxbRl1RmTxUk/WvJxBt"
 TRANSACTION = bytes.fromhex("b7e7a701bc34d686fa87dfae")

@@ -10,8 +10,8 @@ import pytest
 
 TASK = """
 import atexit, os, signal, sys
-from labs.kit.errors import LabError
-from labs.stage.command import command
+from fourtuple.errors import LabError
+from fourtuple.stage.command import command
 
 def late():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -45,8 +45,8 @@ def test_a_signal_the_caller_ignores_stays_ignored():
 
 LOST = """
 import os, signal, sys, weakref
-from labs.stage import signals
-from labs.stage.command import command
+from fourtuple.stage import signals
+from fourtuple.stage.command import command
 
 class Thing: pass
 
@@ -79,9 +79,9 @@ def test_an_interruption_inside_a_callback_of_python_is_not_lost(when):
 
 CLEARING = """
 import os, signal
-from labs.kit.errors import SetupError
-from labs.stage.command import command
-from labs.stage.signals import undisturbed
+from fourtuple.errors import SetupError
+from fourtuple.stage.command import command
+from fourtuple.stage.signals import undisturbed
 
 @command
 def task():
@@ -103,8 +103,8 @@ def test_a_clearing_away_that_fails_after_an_interruption_is_told_and_ends_with_
 
 NOTED = """
 import os, signal, sys
-from labs.stage.command import command
-from labs.stage.signals import undisturbed
+from fourtuple.stage.command import command
+from fourtuple.stage.signals import undisturbed
 
 @command
 def task():
@@ -124,8 +124,8 @@ def test_an_interruption_while_something_is_cleared_away_ends_the_command_after_
 
 STUCK = """
 import os, signal, socket, sys, threading
-from labs.stage.command import command
-from labs.stage.hands import hands
+from fourtuple.stage.command import command
+from fourtuple.stage.hands import hands
 
 here, there = socket.socketpair()
 
@@ -145,7 +145,7 @@ def test_a_call_that_is_never_answered_does_not_keep_an_interrupted_command():
 
 PRINTS = """
 import sys
-from labs.stage.command import as_json, command
+from fourtuple.stage.command import as_json, command
 
 @command
 def task():

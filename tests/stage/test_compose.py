@@ -2,10 +2,10 @@
 
 import pytest
 
-from labs.kit.errors import SetupError
-from labs.stage import compose, ownership
-from labs.stage.compose import Call, SubnetTaken
-from labs.stage.engine import Engine
+from fourtuple.errors import SetupError
+from fourtuple.stage import compose, ownership
+from fourtuple.stage.compose import Call, SubnetTaken
+from fourtuple.stage.engine import Engine
 
 from .fakes import Programs
 

@@ -9,9 +9,9 @@ import requests
 from docker.errors import APIError, DockerException
 from urllib3.exceptions import MaxRetryError, ProtocolError
 
-from labs.kit.errors import SetupError
-from labs.stage import engine
-from labs.stage.engine import connect, reason, refusal
+from fourtuple.errors import SetupError
+from fourtuple.stage import engine
+from fourtuple.stage.engine import connect, reason, refusal
 
 from .fakes import fake_engine
 

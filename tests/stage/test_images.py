@@ -4,17 +4,23 @@ import os
 
 import pytest
 
-from labs.kit.errors import SetupError
-from labs.stage import base_image, images
-from labs.stage.engine import connect
+from fourtuple.errors import SetupError
+from fourtuple.stage import base_image, images
+from fourtuple.stage.engine import connect
 
 from .fakes import Programs, Told, fake_engine
 
 
 def test_the_hash_is_of_what_goes_in_and_of_nothing_else():
     names = {name for name, _ in images._ingredients()}
-    assert {"Dockerfile", "packages.txt", "labs/__init__.py", "labs/net/nft.py", "labs/agents/router.py"} <= names
-    assert not [name for name in names if "/kit/" in name or "/stage/" in name or name == "labs/nat.py"]
+    assert {
+        "Dockerfile",
+        "packages.txt",
+        "fourtuple/__init__.py",
+        "fourtuple/net/nft.py",
+        "fourtuple/agents/router.py",
+    } <= names
+    assert not [name for name in names if "/kit/" in name or "/stage/" in name or name == "labs/nat/nat.py"]
 
 
 def test_another_byte_is_another_image(tmp_path, monkeypatch):
@@ -22,7 +28,7 @@ def test_another_byte_is_another_image(tmp_path, monkeypatch):
     assert images.content_hash() == before
     extra = tmp_path / "extra"
     extra.write_text("x")
-    ingredients = [*images._ingredients(), ("labs/net/extra.py", extra)]
+    ingredients = [*images._ingredients(), ("fourtuple/net/extra.py", extra)]
     monkeypatch.setattr(images, "_ingredients", lambda: iter(ingredients))
     assert images.content_hash() != before
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from labs.kit.errors import UsageError
-from labs.stage import kept, ownership
-from labs.stage.ownership import Belongings
+from fourtuple.errors import UsageError
+from fourtuple.stage import kept, ownership
+from fourtuple.stage.ownership import Belongings
 
 ME = ownership.user_of_this_process()
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from labs.stage import ownership
+from fourtuple.stage import ownership
 
 
 def test_this_process_is_alive():
@@ -14,7 +14,7 @@ def test_this_process_is_alive():
 
 
 def test_a_process_that_ended_is_dead_even_when_its_number_is_used_again():
-    code = "from labs.stage.ownership import owner_of_this_process as o; print(o())"
+    code = "from fourtuple.stage.ownership import owner_of_this_process as o; print(o())"
     owner = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert ownership.is_dead(owner)
     host, _, rest = ownership.owner_of_this_process().partition("/")
@@ -40,7 +40,7 @@ def test_a_label_that_names_no_process_is_not_dead_and_not_running(pid):
 
 @pytest.mark.parametrize("half_built", [True, False])
 def test_a_lab_that_was_to_stay_is_abandoned_only_while_it_is_half_built(half_built):
-    code = "from labs.stage.ownership import owner_of_this_process as o; print(o())"
+    code = "from fourtuple.stage.ownership import owner_of_this_process as o; print(o())"
     dead = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     for owner, expected in ((dead, half_built), (ownership.owner_of_this_process(), False)):
         mine = ownership.Belongings("run", ownership.KEPT + owner, "nat", "1", ("c",), (), half_built)

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from labs.kit import rundir
-from labs.stage import ownership, recording
-from labs.stage.recording import Recording
+from fourtuple.evidence import rundir
+from fourtuple.stage import ownership, recording
+from fourtuple.stage.recording import Recording
 
 from ..conftest import run_invoke
 
@@ -16,7 +16,7 @@ from ..conftest import run_invoke
 @pytest.fixture(scope="module")
 def dead():
     """The owner a process was that has ended."""
-    code = "from labs.stage.ownership import owner_of_this_process as o; print(o())"
+    code = "from fourtuple.stage.ownership import owner_of_this_process as o; print(o())"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from labs.kit.errors import SetupError
-from labs.stage import images, setup
+from fourtuple.errors import SetupError
+from fourtuple.stage import images, setup
 
 from .fakes import Programs, Told, fake_engine
 

@@ -5,11 +5,11 @@ import struct
 
 import pytest
 
-from labs.kit.errors import DriveError, SetupError
-from labs.net.event import Event
-from labs.stage.scene import Node
-from labs.stage.stream import STDERR, STDOUT, Stream
-from labs.stage.taps import LiveTap
+from fourtuple.errors import DriveError, SetupError
+from fourtuple.net.event import Event
+from fourtuple.stage.live_scene import Node
+from fourtuple.stage.stream import STDERR, STDOUT, Stream
+from fourtuple.stage.taps import LiveTap
 
 
 @pytest.fixture

@@ -1,0 +1,13 @@
+"""What options are called and mean, where several tasks have them."""
+
+from __future__ import annotations
+
+NAT = "the router's behaviour: a name or eim/apdf and what differs; see `invoke nat.list`"
+
+JSON = "print JSON, for programs"
+
+JUNIT = "also write JUnit XML to this file"
+
+INSTANCE = "which lab, where you have several up, or somebody else's"
+
+OUT = "where run directories go"

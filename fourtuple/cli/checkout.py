@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
 
 from invoke import Context, task
 
 from .. import places
 from ..stage.command import command
-
-if TYPE_CHECKING:
-    pass
 
 
 @task(help={"pick": "only tests that match this expression (pytest -k)", "live": "only tests that need an engine"})

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from invoke import Context, task
 
 from ..stage.command import as_json, command
-
-if TYPE_CHECKING:
-    pass
 from .words import JSON
 
 _BOX = "build this router that is not ours instead, for `invoke audit --image`: a directory of images/"

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from invoke import Context, task
 
 from ..stage.command import as_json, command
-
-if TYPE_CHECKING:
-    pass
 from .words import INSTANCE, JSON
 
 _BEHAVIOUR = "a name or eim/apdf and what differs, see `invoke nat.list`"

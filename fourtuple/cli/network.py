@@ -13,21 +13,23 @@ from ..stage.command import as_json, command
 
 if TYPE_CHECKING:
     from ..evidence.topology import Topology
-from .words import INSTANCE, JSON, NAT
+from .words import INSTANCE, JSON, LABS, NAT
 
 _FILE = "write a pcap here (default: text on a terminal, a pcap into a pipe)"
 
 _LIVE = "open it in Wireshark while it is captured"
 
 
-@task(help={"name": "which lab", "nat": NAT})
+@task(help={"name": "which lab, or the path of its file", "nat": NAT, "labs": LABS})
 @command
-def up(_: Context, name: str, nat: str = "") -> None:
+def up(_: Context, name: str, nat: str = "", labs: str = "") -> None:
     """Bring a lab's network up and leave it, to play with; `invoke down` ends it."""
+    from ..kit import catalog
     from ..stage import kept, session
     from ..stage.narrator import Narrator
 
     tell = Narrator()
+    catalog.also(labs)
     ready = session.begin(name, nat, tell)
     with tell.working("bringing the lab up"):
         stage = kept.bring_up(ready)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from invoke import Context, task
 
 from ..stage.command import as_json, command, writable, write
-
-if TYPE_CHECKING:
-    pass
-from .words import JSON, JUNIT, OUT
+from .words import JSON, JUNIT, LABS, OUT
 
 _SAYINGS = "a JSON file of {id, says, lab} to judge instead of the project's own; with a ruling, to compare with"
 
@@ -52,9 +48,10 @@ def bind(_: Context, first: str, second: str) -> int:
 
 
 @task(iterable=["run"], help={"run": "judge this run directory instead of running labs; may be repeated", "json": JSON,
-                              "out": OUT, "sayings": _SAYINGS})  # fmt: skip
+                              "out": OUT, "sayings": _SAYINGS, "labs": LABS})  # fmt: skip
 @command
-def verdicts(_: Context, run: list[str], json: bool = False, out: str = "results", sayings: str = "") -> int:
+def verdicts(_: Context, run: list[str], json: bool = False, out: str = "results", sayings: str = "",
+             labs: str = "") -> int:  # fmt: skip
     """Myth court: runs every lab that decides a saying (or takes runs), and compares each ruling with the expected one.
 
     With --run those sayings are in question for which every run was given that decides them: each lab, with each NAT
@@ -68,6 +65,7 @@ def verdicts(_: Context, run: list[str], json: bool = False, out: str = "results
     from ..stage.narrator import Narrator
 
     tell = Narrator(quiet=json)
+    catalog.also(labs)
     entries = court.entries(Path(sayings) if sayings else court.SAYINGS)
     read, expected = court.sayings(entries, catalog.names()), expectations.expected(entries)
     paths = [Path(directory) for directory in run]

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from invoke import Context, task
 
 from ..stage.command import as_json, command, writable, write
-
-if TYPE_CHECKING:
-    pass
 from .network import up_says
-from .words import JSON, JUNIT, NAT, OUT
+from .words import JSON, JUNIT, LABS, NAT, OUT
 
 _KEEP = "leave the lab up afterwards; `invoke down` ends it"
 
@@ -23,22 +19,24 @@ _PREDICT = "be asked first what you think of each saying, and see your score"
 _FULL = "ask everything (bind: the whole table instead of a sample; timewait: wait the minute out)"
 
 
-@task(help={"name": "see `invoke catalog`", "nat": NAT, "json": JSON, "junit": JUNIT, "out": OUT, "keep": _KEEP,
-            "full": _FULL, "predict": _PREDICT, "a": _SIDE, "b": _SIDE, "proto": "punch, predict, birthday: udp or tcp",
-            "order": "punch: who begins, both, a or b"})  # fmt: skip
+@task(help={"name": "see `invoke catalog`; or the path of a lab's file", "nat": NAT, "json": JSON, "junit": JUNIT,
+            "out": OUT, "keep": _KEEP, "full": _FULL, "predict": _PREDICT, "a": _SIDE, "b": _SIDE,
+            "proto": "punch, predict, birthday: udp or tcp", "order": "punch: who begins, both, a or b", "labs": LABS})  # fmt: skip
 @command
 def lab(_: Context, name: str, nat: str = "", json: bool = False, junit: str = "", out: str = "results",
         keep: bool = False, full: bool = False, predict: bool = False, a: str = "", b: str = "", proto: str = "",
-        order: str = "") -> int:  # fmt: skip
+        order: str = "", labs: str = "") -> int:  # fmt: skip
     """Run a lab: bring it up, play its steps, capture the packets, judge its claims, take it down."""
     from ..errors import UsageError
     from ..evidence import rundir
+    from ..kit import catalog
     from ..report import quiz, report
     from ..stage import learner, run, session
     from ..stage.narrator import Narrator
 
     tell = Narrator(quiet=json)
     writable(junit)
+    catalog.also(labs)
     if json and predict:
         raise UsageError("--predict asks a person and --json tells a program: choose one of them")
     chosen = {word: value for word, value in (("a", a), ("b", b), ("proto", proto), ("order", order)) if value}
@@ -71,15 +69,16 @@ def lab(_: Context, name: str, nat: str = "", json: bool = False, junit: str = "
     return judged.exit_code
 
 
-@task(help={"directory": "a run directory", "json": JSON, "junit": JUNIT})
+@task(help={"directory": "a run directory", "json": JSON, "junit": JUNIT, "labs": LABS})
 @command
-def judge(_: Context, directory: str, json: bool = False, junit: str = "") -> int:
+def judge(_: Context, directory: str, json: bool = False, junit: str = "", labs: str = "") -> int:
     """Judge a run directory again, from nothing but what it holds: no engine, no network."""
     from ..evidence import rundir
     from ..kit import catalog
     from ..report import report
     from ..stage.narrator import Narrator
 
+    catalog.also(labs)
     judged = report.judge(rundir.load(Path(directory)))
     Narrator(quiet=json).everything(catalog.find(judged.run.lab), judged)
     if json:
@@ -89,14 +88,15 @@ def judge(_: Context, directory: str, json: bool = False, junit: str = "") -> in
     return judged.exit_code
 
 
-@task(help={"json": JSON})
+@task(help={"json": JSON, "labs": LABS})
 @command
-def catalog(_: Context, json: bool = False) -> None:
+def catalog(_: Context, json: bool = False, labs: str = "") -> None:
     """The labs there are, and what each claims."""
-    from ..kit import catalog as labs
+    from ..kit import catalog as known
     from ..stage.narrator import Narrator
 
-    found = [labs.find(name) for name in labs.names()]
+    known.also(labs)
+    found = [known.find(name) for name in known.names()]
     if json:
         as_json([{"name": it.name, "title": it.title, "claims": [claim.says for claim in it.claims]} for it in found])
         return

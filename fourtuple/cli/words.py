@@ -10,4 +10,6 @@ JUNIT = "also write JUnit XML to this file"
 
 INSTANCE = "which lab, where you have several up, or somebody else's"
 
+LABS = "also search this directory for labs, or load this file; as does the variable FOURTUPLE_LABS"
+
 OUT = "where run directories go"

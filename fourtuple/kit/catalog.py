@@ -38,7 +38,10 @@ class _Defined:
 
 
 def also(place: str) -> None:
-    """Search this directory, or load this file, too: here and in the processes that are started from now on."""
+    """Search this directory, or load this file, too (nothing where `place` is empty): here and in the processes that
+    are started from now on."""
+    if not place:
+        return
     if not Path(place).exists():
         raise UsageError(f"there is no {place}; a directory with labs, or the file of one, was wanted")
     os.environ[VARIABLE] = os.pathsep.join(filter(None, (os.environ.get(VARIABLE), str(Path(place).resolve()))))

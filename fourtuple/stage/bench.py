@@ -75,11 +75,10 @@ def _timed(*words: str) -> tuple[float, str]:
     """One invoke command as a whole process. SetupError when it does not end well."""
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "invoke", *words],
+        [sys.executable, "-m", "fourtuple", *words],
         capture_output=True,
         text=True,
         check=False,
-        cwd=Path(__file__).resolve().parents[2],
         env=os.environ | {"PYTHONWARNINGS": "ignore"},
     )
     took = time.perf_counter() - began

@@ -17,7 +17,6 @@ from ..errors import LabError
 from ..kit import catalog
 from .progress import Progress
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 AT_ONCE = 3  # on two cores: a lab waits for the engine half of its time
 
 
@@ -69,8 +68,7 @@ def run(labs: list[tuple[str, str]], out: Path, tell: Progress, at_once: int = A
 def _fly(lab: str, nat: str, out: Path, running: list[subprocess.Popen[str]], over: threading.Event) -> Sortie:
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "invoke", "lab", lab, "--nat", nat, "--json", "--out", str(out.resolve())],
-        cwd=CHECKOUT,
+        [sys.executable, "-m", "fourtuple", "lab", lab, "--nat", nat, "--json", "--out", str(out.resolve())],
         env=os.environ | {"PYTHONWARNINGS": "ignore"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -15,6 +15,7 @@ from ..net.event import Event
 from .ownership import is_dead, owner_of_this_process
 
 _OWNER, _PART = "owner", ".part"
+IGNORE = ".gitignore"
 _LONGEST = 1000  # characters of an owner that are read
 
 
@@ -25,6 +26,7 @@ class Recording:
         self.path = path
         self.part = path.with_name(path.name + _PART)
         try:
+            self._made = [it for it in (path.parent, path.parent.parent) if not it.exists()]
             _make_home(path.parent.parent)
             clear_dead(path.parent.parent)
             self.part.mkdir(parents=True)
@@ -64,10 +66,14 @@ class Recording:
         return self.path
 
     def discard(self) -> None:
-        """Leave nothing behind of a run that did not end well."""
+        """Leave nothing behind of a run that did not end well, and no directory that was made for it alone."""
         with suppress(OSError):  # a full disk refuses what was not flushed yet
             self._events.close()
         shutil.rmtree(self.part, ignore_errors=True)
+        with suppress(OSError):
+            for home in self._made:
+                if {it.name for it in home.iterdir()} <= {IGNORE}:  # others may write there meanwhile
+                    shutil.rmtree(home)
 
     def _write(self, write: Callable[[], object]) -> None:
         try:
@@ -83,7 +89,7 @@ def _make_home(out: Path) -> None:
     """Make the directory runs go to, where it is missing; git is told to leave it alone, wherever that is."""
     if not out.exists():
         out.mkdir(parents=True, exist_ok=True)
-        (out / ".gitignore").write_text("*\n")
+        (out / IGNORE).write_text("*\n")
 
 
 def clear_dead(out: Path) -> list[Path]:

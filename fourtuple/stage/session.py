@@ -36,7 +36,7 @@ def begin(
     name: str, nat: str, narrator: Narrator, box: foreign.Box | None = None, options: Mapping[str, str] | None = None
 ) -> Session:
     """UsageError for an unknown lab, NAT or image, before anything is touched; SetupError if the engine will not do."""
-    lab = catalog.find(name)
+    lab = catalog.find(catalog.called(name))
     chosen = behaviour_called("none" if box else nat or lab.nats[0])
     wanted = presets.text(chosen)
     if wanted not in lab.nats and not lab.any_nat:

@@ -36,6 +36,7 @@ FIRST_PORT, LONGEST = 8100, 70
 GOES_ON = "the new one goes on"
 TIMERS = ("ss", "-tanoH", "state", "time-wait")
 MINUTE, MARGIN = 60, 10  # seconds
+SLACK = 5  # seconds: Linux runs so long a timer up to four late (kernel/time/timer.c), and the lab looks each second
 _TIMER = re.compile(r":(\d+) .*timewait,(\d+)sec")
 lab = Lab("timewait", "TIME_WAIT and the restart", "timewait", fences=(Fence(fences.LAST, ("near",)),))
 
@@ -337,7 +338,7 @@ def it_lasts_a_minute(facts: Facts) -> Iterator[Check]:
         *refused, last = tries
         before = max((it.wall_ns for it in refused), default=fin.time_ns)
         _quick(before, last.wall_ns, "the last two tries were made")
-        passed = (before - fin.time_ns) / 1e9 - 1 <= MINUTE <= (last.wall_ns - fin.time_ns) / 1e9 + 1
+        passed = (before - fin.time_ns) / 1e9 - SLACK <= MINUTE <= (last.wall_ns - fin.time_ns) / 1e9 + 1
         in_time = passed and outcome(last) == OK and all(outcome(it) == ADDRESS_IN_USE for it in refused)
         yield Check(f"refused until {MINUTE} seconds had passed", True, in_time, (fin, tries[0], last),
                     {"C132": in_time})  # fmt: skip

@@ -108,7 +108,7 @@ def test_a_network_is_played_with(tmp_path):
             text.until(rf"198\.18\.{number}\.2\.40000 > 198\.18\.{number}\.10\.8000")
             os.killpg(capture.process.pid, signal.SIGINT)
             capture.ends()
-            assert f"198.18.{number}.2:40000" in {str(packet.flow.source) for packet in read(file, "wan")}
+            assert f"198.18.{number}.2:40000" in {str(packet.flow.source) for packet in read({"wan": file})["wan"]}
 
             with terminal("invoke shell router" + only) as router:
                 router.type("nft delete table ip fourtuple")

@@ -103,7 +103,7 @@ def test_up_and_capture_show_packets_with_the_exact_command(engine, tmp_path):
             capture.communicate(timeout=FINISH)
         from fourtuple.evidence.capture import read
 
-        assert f"198.18.{instance}.2:40000" in {str(packet.flow.source) for packet in read(file, "wan")}
+        assert f"198.18.{instance}.2:40000" in {str(packet.flow.source) for packet in read({"wan": file})["wan"]}
     finally:
         run_invoke("down", "--instance", instance)
     assert traces(engine) == before

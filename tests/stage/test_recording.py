@@ -79,9 +79,28 @@ def test_git_ignores_a_directory_that_was_made_for_runs_and_only_that(tmp_path, 
     out = tmp_path / "some" / "where"
     if there:
         out.mkdir(parents=True)
-    Recording(out / "nat" / "run").discard()
+    Recording(out / "nat" / "run").seal({})
     assert (out / ".gitignore").exists() is not there
     if not there:
         subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
         said = subprocess.run(["git", "-C", str(tmp_path), "status", "--porcelain"], capture_output=True, check=True)
         assert said.stdout == b""
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_run_that_did_not_end_well_leaves_no_directory_that_was_made_for_it(tmp_path, there):
+    out = tmp_path / "out"
+    if there:
+        out.mkdir()
+    Recording(out / "nat" / "run").discard()
+    assert out.exists() is there
+    assert not list(out.glob("*"))
+
+
+def test_what_others_wrote_meanwhile_stays(tmp_path):
+    first = Recording(tmp_path / "out" / "nat" / "first")
+    second = Recording(tmp_path / "out" / "nat" / "second")
+    first.discard()
+    assert second.part.is_dir()
+    assert (tmp_path / "out" / ".gitignore").exists()
+    second.discard()

@@ -21,7 +21,8 @@ _FULL = "ask everything (bind: the whole table instead of a sample; timewait: wa
 
 @task(help={"name": "see `invoke catalog`; or the path of a lab's file", "nat": NAT, "json": JSON, "junit": JUNIT,
             "out": OUT, "keep": _KEEP, "full": _FULL, "predict": _PREDICT, "a": _SIDE, "b": _SIDE,
-            "proto": "punch, predict, birthday: udp or tcp", "order": "punch: who begins, both, a or b", "labs": LABS})  # fmt: skip
+            "proto": "punch, predict, birthday: udp or tcp", "order": "punch: who begins, both, a or b",
+            "labs": LABS})  # fmt: skip
 @command
 def lab(_: Context, name: str, nat: str = "", json: bool = False, junit: str = "", out: str = "results",
         keep: bool = False, full: bool = False, predict: bool = False, a: str = "", b: str = "", proto: str = "",

@@ -1,6 +1,6 @@
 """A NAT behaviour as an nftables rule set that a reader can follow.
 
-Plain routing and the kernel's own masquerades are here; rules that do exactly what a behaviour says are in `exact.py`.
+Plain routing and the kernel's own masquerades are here; rules that do exactly what a behaviour says are in `exact`.
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ def _ingredients() -> Iterator[tuple[str, Path]]:
     """Name in the build context, and file: the Dockerfile, the package list, what containers import."""
     for name in ("Dockerfile", "packages.txt"):
         yield name, _IMAGES / name
-    for path in (_PACKAGE / "__init__.py", *sorted(_PACKAGE.glob("net/*.py")), *sorted(_PACKAGE.glob("agents/*.py"))):
+    rooms = [path for room in ("net", "agents") for path in sorted((_PACKAGE / room).rglob("*.py"))]
+    for path in (_PACKAGE / "__init__.py", *rooms):
         yield str(path.relative_to(_PACKAGE.parent)), path
 
 

@@ -16,7 +16,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .behaviour import (
+from ..behaviour import (
     AddressPooling,
     Filtering,
     FilterScope,
@@ -27,7 +27,7 @@ from .behaviour import (
     Ports,
     Unsolicited,
 )
-from .presets import DRAWN
+from ..presets import DRAWN
 
 _OWN = "0xffff"  # as a pool index: the port is the inside endpoint's own
 _RETRIES = 8

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from . import exact
 from .behaviour import NatBehaviour, Translation, Unsolicited
-from .exact import Exact
 from .presets import text
 
 TABLE = "fourtuple"
@@ -52,7 +52,7 @@ def render(behaviour: NatBehaviour, outside: str, addresses: Sequence[str]) -> s
         case Translation.NONE:
             rules = _ROUTING
         case Translation.EXACT:
-            rules = "\n".join(Exact(behaviour, outside, addresses[:wanted]).lines())
+            rules = "\n".join(exact.lines(behaviour, outside, addresses[:wanted]))
         case kernels:
             rules = _MASQUERADE.format(outside=outside, how=kernels.value)
             if behaviour.unsolicited is not Unsolicited.HOST:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fourtuple.net.exact import pool
+from fourtuple.net.exact.tables import pool
 from fourtuple.net.nft import render
 from fourtuple.net.presets import DRAWN, NINE, PRESETS, parse
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import pytest
 
-from fourtuple.agents import child, classifier, guess, stun_server
+from fourtuple.agents import admission, child, classifier, guess, stun_server
 from fourtuple.agents.questions import Line
 from fourtuple.net import stun
 from fourtuple.net.endpoint import Endpoint
@@ -305,7 +305,7 @@ def from_elsewhere(asked, here, other, peer):
 
 
 def changed_elsewhere(asked, here, other, peer):
-    origin = near(here) if change(asked) == classifier.BOTH else here
+    origin = near(here) if change(asked) == admission.BOTH else here
     yield plain(asked, origin, other, peer), origin
 
 

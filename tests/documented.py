@@ -164,7 +164,8 @@ ELSEWHERE: tuple[TypedBy | Exempt, ...] = (
     TypedBy("docker compose -f compose/nat.yml exec client1 "
            "python3 -m fourtuple.agents.client udp 198.18.0.10:8000 40000", BY_HAND),
     TypedBy("docker compose -f compose/nat.yml down", BY_HAND),
-    TypedBy("python3 -m venv .venv && . .venv/bin/activate && pip install -e . && invoke setup test", ".ci/run"),
+    TypedBy("python3 -m venv .venv && . .venv/bin/activate && pip install -e '.[test]' && invoke setup test",
+            ".ci/run"),
     TypedBy("python3 -m venv .venv && . .venv/bin/activate && pip install -e '.[dev]'", ".ci/run"),
     TypedBy("invoke lint", ".ci/run"),
     Exempt("invoke setup test lint", "recursion: it runs the tests, and .ci/run types its parts"),

@@ -77,6 +77,20 @@ def test_what_tests_need_is_not_installed(installed):
     assert not {"pytest", "hypothesis", "ruff", "mypy"} & names
 
 
+@pytest.mark.parametrize(("task", "says"), [("test", "wanted pytest and hypothesis"), ("lint", "wanted ruff and mypy")])
+def test_without_what_a_task_of_the_checkout_needs_there_is_a_sentence(installed, task, says):
+    done = run([installed / "bin" / "python", "-m", "invoke", task], CHECKOUT)
+    extra = {"test": "test", "lint": "dev"}[task]
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"{says}, not installed here: do `pip install -e '.[{extra}]'`\n"
+
+
+def test_what_is_done_in_a_checkout_says_so_elsewhere(installed, tmp_path):
+    done = run([installed / "bin" / "fourtuple", "test"], tmp_path)
+    assert done.returncode == 2
+    assert "this is done in a checkout of fourtuple" in done.stderr
+
+
 def test_it_lists_what_it_can_do(command):
     done = command("--list")
     assert done.returncode == 0, done.stderr

@@ -22,14 +22,13 @@ from . import fleet, images, ownership
 from .engine import Engine, connect
 from .hands import Hands
 from .progress import Progress
-from .recordings import HOME
 from .signals import undisturbed
 from .stage import Stage, new_run
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Medians in seconds: the whole command from outside, its parts, the floor and its parts, judging a recording."""
+    """Medians in seconds: the whole command from outside, its parts, the floor and its parts, judging a run."""
 
     runs: int
     whole: float
@@ -57,7 +56,7 @@ def measure(runs: int, tell: Progress) -> Figures:
             tell.note(f"run {number} of {runs}")
             whole, said = _timed("lab", "nat", "--json", "--out", out)
             bare = blueprint.play()
-            judged, _ = _timed("judge", str(HOME / "nat-masquerade"), "--json")
+            judged, _ = _timed("judge", json.loads(said)["run"], "--json")
             if number:  # the first warms caches up
                 wholes.append(whole)
                 parts.append(json.loads(said)["seconds"])
@@ -169,7 +168,7 @@ def table(figures: Figures) -> str:
         *(f"      {name:<27} {seconds:6.2f}" for name, seconds in figures.parts.items()),
         f"  the floor                       {figures.floor:6.2f}",
         *(f"      {name:<27} {seconds:6.2f}" for name, seconds in figures.floor_parts.items()),
-        f"  invoke judge RECORDING          {figures.judge:6.2f}    (wanted: under 0.5)",
+        f"  invoke judge RUN                {figures.judge:6.2f}    (wanted: under 0.5)",
         f"  whole command / floor           {figures.ratio:6.2f}    (wanted: at most 1.5)",
         f"  start-up                        {figures.parts.get('startup', 0):6.2f}    (wanted: at most 0.4)",
         f"{largest!r} dominates: {figures.parts[largest] / figures.whole:.0%} of the whole command",

@@ -6,12 +6,11 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from .. import places
 from ..kit.lab import Lab
 from ..net import presets
 from . import run
 from .session import Session
-
-HOME = Path(__file__).resolve().parents[2] / "tests" / "recordings"
 
 
 def name(lab: Lab, nat: str) -> str:
@@ -20,8 +19,11 @@ def name(lab: Lab, nat: str) -> str:
 
 
 def record(session: Session, full: bool = False) -> Path:
-    """Run the lab and put the run where the tests find it, in place of the one before; returns where."""
-    place = HOME / name(session.lab, presets.text(session.nat))
+    """Run the lab and put the run where the tests find it, in place of the one before; returns where.
+
+    UsageError in an installation.
+    """
+    place = places.checkout() / "tests" / "recordings" / name(session.lab, presets.text(session.nat))
     with TemporaryDirectory(prefix="fourtuple-") as scratch:
         ran = run.run(session, Path(scratch), run.Audience(), full=full)
         ran.removal()

@@ -9,7 +9,7 @@ from pathlib import Path
 from .conftest import CHECKOUT
 
 FILES = (CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT / "docs").glob("*.md")))
-PROGRAM = re.compile(r"(?:invoke|python3|docker|pip|apt|git|nft|conntrack|wireshark) \S")
+PROGRAM = re.compile(r"(?:invoke|fourtuple|python3?|docker|pip|apt|git|nft|conntrack|wireshark) \S")
 TASK = re.compile(r"nat\.\w+")  # named without `invoke` where another one stands before
 FLAG = re.compile(r"(?<![\w-])--[a-z]+")
 

@@ -59,6 +59,7 @@ class Exempt:
 
 Row = Typed | TypedBy | Exempt
 A_RUN = "tests/recordings/nat-none"
+STRANGERS = "tests/strangers"
 BOX = "fourtuple/openvswitch"
 STORY = "tests/live/test_documented.py::test_a_network_is_played_with"
 BY_HAND = "tests/live/test_documented.py::test_a_network_is_brought_up_by_hand"
@@ -78,6 +79,8 @@ SHORT = (
 FIRST = (
     Typed("python3 -m venv .venv && . .venv/bin/activate && pip install -e . && invoke setup lab nat"),
     Typed("pip install -e '.[dev]'"),
+    Typed("pip wheel --no-deps ."),
+    Typed("python -m tests.labs.judged"),  # reads recordings, of which one is made again below
     Typed("invoke images"),
     Typed("invoke images --box openvswitch"),
     Typed("invoke images --box", {"--box": "--box openvswitch"}),
@@ -136,6 +139,9 @@ LONG = (
     Typed("invoke audit --image IMAGE", {"IMAGE": BOX}, code=1),
     Typed("invoke audit --image IMAGE --nat masquerade", {"IMAGE": BOX}, code=1),
     Typed("invoke audit --image fourtuple/openvswitch", code=1),
+    Typed("fourtuple lab nat"),
+    Typed("fourtuple lab ./mine/hello.py", {"./mine": STRANGERS}),
+    Typed("fourtuple lab hello --labs ./mine", {"./mine": STRANGERS}),
     Typed("invoke record LAB", {"LAB": "udp"}),  # in the copy
     Typed("invoke doctor"),
     Typed("invoke doctor --json"),
@@ -167,6 +173,8 @@ ELSEWHERE: tuple[TypedBy | Exempt, ...] = (
     TypedBy("python3 -m venv .venv && . .venv/bin/activate && pip install -e '.[test]' && invoke setup test",
             ".ci/run"),
     TypedBy("python3 -m venv .venv && . .venv/bin/activate && pip install -e '.[dev]'", ".ci/run"),
+    TypedBy("fourtuple judge DIR --labs ./mine",
+            "tests/test_wheel.py::test_a_strangers_lab_runs_from_anywhere"),
     TypedBy("invoke lint", ".ci/run"),
     Exempt("invoke setup test lint", "recursion: it runs the tests, and .ci/run types its parts"),
     Exempt("invoke test --live", "recursion: it runs the tests"),

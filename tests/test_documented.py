@@ -46,7 +46,7 @@ def test_what_is_said_to_type_a_command_does(row):
     (test,) = (it for it in ast.walk(ast.parse(text)) if isinstance(it, ast.FunctionDef) and it.name == name)
     typed = {it.value for it in ast.walk(test) if isinstance(it, ast.Constant) and isinstance(it.value, str)}
     program, task, *_ = row.command.split()
-    assert any(row.command in it for it in typed) or (program == "invoke" and task in typed)
+    assert any(row.command in it for it in typed) or (program in ("invoke", "fourtuple") and task in typed)
 
 
 def test_what_is_exempt_has_a_reason():
@@ -85,7 +85,18 @@ def test_every_option_that_is_documented_is_one_of_a_task():
     tasks = [namespace[name] for name in namespace.task_names]
     known = {f"--{name}" for task in tasks for argument in task.get_arguments() for name in argument.names}
     others = {
-        flag for row in ELSEWHERE if row.command.startswith("git ") for flag in documentation.FLAG.findall(row.command)
+        flag
+        for row in TABLE
+        if row.command.startswith(("git ", "pip "))
+        for flag in documentation.FLAG.findall(row.command)
     }
     named = {flag for file in documentation.FILES for flag in documentation.FLAG.findall(file.read_text())}
     assert named - others <= known
+
+
+def test_the_lab_in_the_readme_is_the_one_that_is_played():
+    told = (CHECKOUT / "README.md").read_text().partition("## A lab of your own")[2].partition("\n`hosts` is")[0]
+    lines = [line.strip() for line in told.splitlines() if line.startswith("    ")]
+    played = (CHECKOUT / "tests" / "strangers" / "hello.py").read_text()
+    assert lines[0].startswith("lab = Lab(")
+    assert [line for line in lines if line not in played] == []

@@ -7,6 +7,7 @@ kit, evidence, net; kit -> evidence, net; evidence -> net; agents -> net. The li
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,18 @@ def test_expectations_are_compared_in_one_place_only():
     """Nothing that claims or judges sees what a saying is expected to be ruled."""
     users = {name(path) for path in FILES if "expectations" in path.read_text() and path.name != "expectations.py"}
     assert users == {"fourtuple/cli/questions.py"}
+
+
+def test_the_rooms_and_what_they_import_are_as_contributing_says():
+    told = (CHECKOUT / "CONTRIBUTING.md").read_text().partition("## Where things go")[2].partition("\n## ")[0]
+    tree = set(re.findall(r"^ +(\w+)/ ", told, re.MULTILINE))
+    shown = [*(path.parent for path in LIBRARY.glob("*/__init__.py")), *(path for path in LABS.glob("[a-z]*/"))]
+    assert {path.name for path in shown if path.is_dir()} <= tree
+    arrows = dict(re.findall(r"^ +(\w+) +-> ([\w, ]*)", told, re.MULTILINE))
+    rooms = {*ALLOWED} - SHARED - {"__main__", "__init__"}
+    assert {it: {word for word in re.split(r"\W+", arrows[it]) if word in rooms} for it in arrows} == {
+        it: ALLOWED[it] - SHARED - {it} for it in rooms
+    }
 
 
 def test_importing_the_package_imports_nothing_else():

@@ -109,6 +109,13 @@ def test_it_judges_a_run(command):
     assert "10 claims: 10 hold" in done.stdout
 
 
+def test_hints_name_it_as_it_was_started(command):
+    assert f"\n  fourtuple judge {RECORDINGS / 'nat-home'}\n" in command("judge", str(RECORDINGS / "nat-home")).stdout
+    assert "See `fourtuple catalog`." in command("lab", "nta").stderr
+    assert command("lab").stderr == "`fourtuple lab` was given no `name`; see `fourtuple --help lab`\n"
+    assert not [task for task in ("lab", "up", "bench", "audit") if "invoke" in command("--help", task).stdout]
+
+
 def test_it_rules_on_sayings(command):
     done = command("verdicts", "--json", "--run", str(RECORDINGS / "nat-home"))
     assert "C70" in done.stdout, done.stderr
@@ -142,6 +149,7 @@ def test_a_strangers_lab_runs_from_anywhere(command, tmp_path):
         assert (told["lab"], told["summary"]) == ("hello", "2 claims: 2 hold")
     judged = command("judge", told["run"], "--labs", ".")
     assert judged.returncode == 0, judged.stderr
+    assert f"  fourtuple judge {told['run']} --labs {tmp_path / 'hello.py'}\n" in judged.stdout
 
 
 def test_the_lab_of_a_run_that_is_not_known_is_said(command, tmp_path):

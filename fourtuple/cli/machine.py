@@ -7,7 +7,7 @@ from invoke import Context, task
 from ..stage.command import as_json, command
 from .words import JSON
 
-_BOX = "build this router that is not ours instead, for `invoke audit --image`: a directory of images/"
+_BOX = "build this router that is not ours instead, for the task `audit --image`: a directory of images/"
 
 
 @task
@@ -63,7 +63,7 @@ def images(_: Context, box: str = "") -> None:
 @command
 def bench(_: Context, json: bool = False, runs: int = 5, labs: bool = False, routers: bool = False,
           rendezvous: bool = False) -> None:  # fmt: skip
-    """Measure `invoke lab nat` against the floor: the same containers and networks, and nothing else."""
+    """Measure the lab nat against the floor: the same containers and networks, and nothing else."""
     from ..stage import bench as measuring
     from ..stage import throughput
     from ..stage.narrator import Narrator

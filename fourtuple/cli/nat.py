@@ -7,7 +7,7 @@ from invoke import Context, task
 from ..stage.command import as_json, command
 from .words import INSTANCE, JSON
 
-_BEHAVIOUR = "a name or eim/apdf and what differs, see `invoke nat.list`"
+_BEHAVIOUR = "a name or eim/apdf and what differs, see the task `nat.list`"
 
 _ADDRESSES = "the router's outside, several with commas between"
 

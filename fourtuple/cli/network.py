@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context, task
 
+from .. import program
 from ..stage.command import as_json, command
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _LIVE = "open it in Wireshark while it is captured"
 @task(help={"name": "which lab, or the path of its file", "nat": NAT, "labs": LABS})
 @command
 def up(_: Context, name: str, nat: str = "", labs: str = "") -> None:
-    """Bring a lab's network up and leave it, to play with; `invoke down` ends it."""
+    """Bring a lab's network up and leave it, to play with; the task `down` ends it."""
     from ..kit import catalog
     from ..stage import kept, session
     from ..stage.narrator import Narrator
@@ -42,7 +43,7 @@ def up_says(instance: int, topology: Topology) -> str:
     host = next(it.name for it in topology.hosts if not it.router)
     ear = topology.taps[-1].name if topology.taps else host
     ways = [f"shell {host}", f"capture {ear}", "down"]
-    does = " | ".join(f"invoke {words} --instance {instance}" for words in ways)
+    does = " | ".join(f"{program.name()} {words} --instance {instance}" for words in ways)
     return f"  instance {instance} is up: {does}"
 
 

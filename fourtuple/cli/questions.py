@@ -13,7 +13,7 @@ _SAYINGS = "a JSON file of {id, says, lab} to judge instead of the project's own
 
 _IMAGE = "audit this image's router instead; the contract is in docs/foreign.md"
 
-_EXPECT = "the router's behaviour (with --image: what to compare it with); see `invoke nat.list`"
+_EXPECT = "the router's behaviour (with --image: what to compare it with); see the task `nat.list`"
 
 _PATIENT = "also what takes two minutes"
 

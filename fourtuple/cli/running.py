@@ -10,7 +10,7 @@ from ..stage.command import as_json, command, writable, write
 from .network import up_says
 from .words import JSON, JUNIT, LABS, NAT, OUT
 
-_KEEP = "leave the lab up afterwards; `invoke down` ends it"
+_KEEP = "leave the lab up afterwards; the task `down` ends it"
 
 _SIDE = "punch: the behaviour of this side's router"
 
@@ -19,7 +19,7 @@ _PREDICT = "be asked first what you think of each saying, and see your score"
 _FULL = "ask everything (bind: the whole table instead of a sample; timewait: wait the minute out)"
 
 
-@task(help={"name": "see `invoke catalog`; or the path of a lab's file", "nat": NAT, "json": JSON, "junit": JUNIT,
+@task(help={"name": "see the task `catalog`; or the path of a lab's file", "nat": NAT, "json": JSON, "junit": JUNIT,
             "out": OUT, "keep": _KEEP, "full": _FULL, "predict": _PREDICT, "a": _SIDE, "b": _SIDE,
             "proto": "punch, predict, birthday: udp or tcp", "order": "punch: who begins, both, a or b",
             "labs": LABS})  # fmt: skip

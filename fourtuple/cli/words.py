@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-NAT = "the router's behaviour: a name or eim/apdf and what differs; see `invoke nat.list`"
+NAT = "the router's behaviour: a name or eim/apdf and what differs; see the task `nat.list`"
 
 JSON = "print JSON, for programs"
 

@@ -82,6 +82,12 @@ def files(name: str) -> tuple[Path, ...]:
     return tuple(sorted(home.parent.rglob("*.py"))) if home.name == "__init__.py" else (home,)
 
 
+def elsewhere(name: str) -> Path | None:
+    """Where a lab lies that is none of ours; None for one of ours."""
+    place = _index(os.environ.get(VARIABLE, "")).get(name)
+    return None if place is None or place.is_relative_to(places.of("labs")) else place
+
+
 def _module(name: str) -> ModuleType:
     known = _index(os.environ.get(VARIABLE, ""))
     if name not in known:

@@ -15,6 +15,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from .. import program
 from ..net.endpoint import Protocol
 from ..net.presets import parse
 from ..net.punching import Answers, Order, Prediction, predict
@@ -61,7 +62,7 @@ class Cell:
     @property
     def replay(self) -> str:
         """The command that plays this meeting alone, with every packet."""
-        return (f"invoke lab punch --a '{self.a}' --b '{self.b}' --proto {self.protocol.value} "
+        return (f"{program.name()} lab punch --a '{self.a}' --b '{self.b}' --proto {self.protocol.value} "
                 f"--order {self.order.value}")  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:

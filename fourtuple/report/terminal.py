@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+
 from rich.console import Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from .. import program
 from ..evidence.journey import Hop, journeys
 from ..evidence.topology import Host, Topology
+from ..kit import catalog
 from ..kit.claim import Outcome, Verdict
 from ..net import presets
 from ..net.behaviour import NatBehaviour
@@ -211,10 +215,12 @@ def footer(report: Report) -> Text:
     """The verdict in a line, where the run is, and what to do with it next."""
     colour = {0: "green", 1: "red", 2: "yellow"}[report.exit_code]
     path = report.run.path
+    where = catalog.elsewhere(report.lab.name)
+    labs = f" --labs {shlex.quote(str(where))}" if where else ""
     wireshark = f"\n  wireshark {path}/run.pcapng" if report.run.facts.topology.taps else ""
     return Text.assemble(
         (f"{report.ended}\n" if report.ended else "", "yellow"),
         (report.summary, f"bold {colour}"),
         f"\n\n  {path}\n",
-        (f"  invoke judge {path}{wireshark}", "dim"),
+        (f"  {program.name()} judge {path}{labs}{wireshark}", "dim"),
     )

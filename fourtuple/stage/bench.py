@@ -164,11 +164,11 @@ def table(figures: Figures) -> str:
     largest = max(figures.parts, key=lambda name: figures.parts[name] if name not in ("verdict", "total") else 0)
     lines = [
         f"median of {figures.runs} runs, in seconds",
-        f"  invoke lab nat, whole command   {figures.whole:6.2f}",
+        f"  the lab nat, whole command      {figures.whole:6.2f}",
         *(f"      {name:<27} {seconds:6.2f}" for name, seconds in figures.parts.items()),
         f"  the floor                       {figures.floor:6.2f}",
         *(f"      {name:<27} {seconds:6.2f}" for name, seconds in figures.floor_parts.items()),
-        f"  invoke judge RUN                {figures.judge:6.2f}    (wanted: under 0.5)",
+        f"  judging its run again           {figures.judge:6.2f}    (wanted: under 0.5)",
         f"  whole command / floor           {figures.ratio:6.2f}    (wanted: at most 1.5)",
         f"  start-up                        {figures.parts.get('startup', 0):6.2f}    (wanted: at most 0.4)",
         f"{largest!r} dominates: {figures.parts[largest] / figures.whole:.0%} of the whole command",

@@ -14,6 +14,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .. import program
 from ..errors import LabError
 from . import signals
 
@@ -76,8 +77,9 @@ def reader_left() -> NoReturn:
 
 
 def _complain(message: str, hint: str = "") -> int:
+    said = [program.as_typed(text) for text in (message, hint) if text]
     with suppress(BrokenPipeError):
-        print(message, *([hint] if hint else []), sep="\n", file=sys.stderr, flush=True)  # noqa: T201
+        print(*said, sep="\n", file=sys.stderr, flush=True)  # noqa: T201
     return signals.INTERRUPTED if signals.interrupted() else 2
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from invoke import Collection, Exit, ParseError, Program
 from invoke.parser.parser import ParseMachine
 
+from .. import program
 from ..kit.nearest import did_you_mean
 from .command import reader_left
 
@@ -29,10 +30,10 @@ def put_right() -> None:
         try:
             parse_tasks(self)
         except ParseError as error:
-            raise Exit(str(error), _WRONG) from None
+            raise Exit(program.as_typed(str(error)), _WRONG) from None
         wanted = self.args.help.value
         if wanted and wanted is not True and wanted not in self.parser.contexts:
-            raise Exit(_no_task(wanted, self.parser.contexts), _WRONG)
+            raise Exit(program.as_typed(_no_task(wanted, self.parser.contexts)), _WRONG)
 
     Program.parse_tasks = parsing  # type: ignore[method-assign]
     parse_cleanup = Program.parse_cleanup

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.status import Status
 
+from .. import program
 from ..evidence.topology import Topology
 from ..kit import catalog
 from ..kit.lab import Lab, Step
@@ -61,18 +62,18 @@ class Narrator:
 
     def announce(self, text: str) -> None:
         """A line that stays, beside what programs read."""
-        self._err_always.print(terminal.plain(text))
+        self._err_always.print(terminal.plain(program.as_typed(text)))
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self._out.print(terminal.plain(text))
+        self._out.print(terminal.plain(program.as_typed(text)))
 
     def point(self, text: str) -> None:
         """A line that stays, indented as a whole."""
         self._out.print(Padding(terminal.plain(text), (0, 0, 0, 4)))
 
     def lesson(self, lab: Lab) -> None:
-        self._out.print(terminal.lesson(lab.title, catalog.lesson(lab.name)))
+        self._out.print(terminal.lesson(lab.title, program.as_typed(catalog.lesson(lab.name))))
 
     def picture(self, topology: Topology, nat: NatBehaviour) -> None:
         self._out.print()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
-from pathlib import Path
+import tarfile
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -151,6 +153,23 @@ def test_the_image_is_small_and_says_what_is_in_it(engine, image):
     seen = engine.api.inspect_image(f"{images.NAME}:{image}")
     assert seen["Config"]["Labels"][images.CONTENT] == images.content_hash() == image
     assert seen["Size"] <= 125_000_000
+
+
+def test_the_image_holds_the_programs_what_they_import_and_nothing_else_of_ours(engine, image):
+    """No labs, and no room that a container has no use for: kit, evidence, report, stage, cli."""
+    from fourtuple.stage import images
+
+    made = engine.api.create_container(f"{images.NAME}:{image}", ["true"])["Id"]
+    try:
+        packed, _ = engine.api.get_archive(made, "/opt/fourtuple")
+        with tarfile.open(fileobj=io.BytesIO(b"".join(packed))) as tar:
+            names = {it.name for it in tar if it.isfile() and "__pycache__" not in it.name}
+    finally:
+        engine.api.remove_container(made, force=True)
+    assert names == {f"fourtuple/{name}" for name, _ in images._ingredients() if "/" in name}
+    rooms = {(PurePosixPath(name).parts[1:-1], PurePosixPath(name).suffix) for name in names}
+    assert rooms == {(("fourtuple",), ".py"), (("fourtuple", "net"), ".py"), (("fourtuple", "agents"), ".py")}
+    assert [name for name in names if name.count("/") == 2] == ["fourtuple/fourtuple/__init__.py"]
 
 
 def test_setup_is_a_quick_no_op_where_everything_is_there(engine):

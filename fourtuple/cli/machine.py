@@ -45,7 +45,7 @@ def doctor(_: Context, json: bool = False) -> int:
 @task(help={"box": _BOX})
 @command
 def images(_: Context, box: str = "") -> None:
-    """Build the lab's image from this checkout, whatever is there."""
+    """Build the lab's image anew, whatever is there."""
     from ..stage import engine
     from ..stage import images as node
     from ..stage.narrator import Narrator

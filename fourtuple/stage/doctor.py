@@ -76,8 +76,8 @@ def _subnet(engine: Engine) -> Finding:
 def _image(engine: Engine) -> Finding:
     wanted, have = images.content_hash(), images.found(engine)
     if images.present(engine, wanted):
-        return Finding("image", True, f"{images.NAME}:{wanted} is of this checkout")
-    found = f"the image on the engine is {have}, this checkout is {wanted}" if have else "it is not built yet"
+        return Finding("image", True, f"{images.NAME}:{wanted} is of this fourtuple")
+    found = f"the image on the engine is {have}, this fourtuple wants {wanted}" if have else "it is not built yet"
     return Finding("image", False, found, "Run `invoke images`; `invoke lab` does it too.")
 
 

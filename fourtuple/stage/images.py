@@ -61,14 +61,18 @@ def present(engine: Engine, tag: str) -> bool:
 
 
 def ensure(engine: Engine, tell: Progress) -> str:
-    """The tag of the image that matches this checkout; built when it is missing, and the user is told why."""
+    """The tag of the image that matches this fourtuple; built when it is missing, and the user is told why."""
     wanted = content_hash()
     have = found(engine)
     if present(engine, wanted):
         if have != wanted:  # by hand, Compose runs what is called latest
             engine.api.tag(f"{NAME}:{wanted}", NAME, "latest")
         return wanted
-    why = f"the image ({have}) is not of this checkout ({wanted})" if have else "the lab's image is not built yet"
+    why = (
+        f"the image ({have}) is of another fourtuple than this ({wanted})"
+        if have
+        else "the lab's image is not built yet"
+    )
     tell.announce(f"{why}: building it")
     return build(engine, tell)
 

@@ -32,11 +32,11 @@ class Kept:
         return self.containers[host]
 
     def topology(self) -> Topology:
-        """Its network, as its compose file has it; UsageError where that is a file this checkout does not have."""
+        """Its network, as its compose file has it; UsageError where that is a file this fourtuple does not have."""
         if not (compose.FILES / f"{self.file}.yml").is_file():
             raise UsageError(
-                f"the lab {self.lab.lab} was made of {self.file}.yml, which this checkout does not have",
-                "Use the checkout that brought it up.",
+                f"the lab {self.lab.lab} was made of {self.file}.yml, which this fourtuple does not have",
+                "Use the one that brought it up.",
             )
         return Topology.from_compose(compose.Call(self.file, (("FOURTUPLE_INSTANCE", self.lab.instance),)).resolve())
 

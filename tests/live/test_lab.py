@@ -200,7 +200,7 @@ def test_an_image_of_another_checkout_is_noticed_and_rebuilt(engine, image, tmp_
     )
     argv = ["python3", "-W", "ignore", "-c", code]
     done = subprocess.run(argv, cwd=copy, capture_output=True, text=True, check=False, env=_own_python(copy))
-    assert done.stderr.startswith(f"the image ({image}) is not of this checkout (")
+    assert done.stderr.startswith(f"the image ({image}) is of another fourtuple than this (")
     engine.api.remove_image(f"fourtuple/node:{done.stdout.strip()}")
     engine.api.tag(f"fourtuple/node:{image}", "fourtuple/node", "latest")
 

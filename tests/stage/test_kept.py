@@ -50,5 +50,7 @@ def test_where_none_is_meant_the_sentence_says_which_are_up(labs, instance, says
 
 def test_a_lab_made_of_a_file_that_is_not_here_is_a_sentence():
     there = kept.Kept(MINE, {"alice": "c"}, "elsewhere")
-    with pytest.raises(UsageError, match=r"the lab punch was made of elsewhere.yml, which this checkout does not have"):
+    with pytest.raises(
+        UsageError, match=r"the lab punch was made of elsewhere.yml, which this fourtuple does not have"
+    ):
         there.topology()

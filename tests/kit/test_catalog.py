@@ -66,6 +66,8 @@ def test_a_strangers_lab_is_found_in_a_chapter_of_a_directory(mine):
     lab = catalog.find("hello")
     assert (lab.title, lab.claims[0].says) == ("A stranger's lab", "Somebody spoke.")
     assert catalog.lesson("hello") == "What a stranger teaches."
+    assert catalog.elsewhere("nat") is None
+    assert catalog.elsewhere("hello") == catalog.files("hello")[0]
 
 
 def test_a_lab_may_be_a_package_with_modules_of_its_own(mine):

@@ -3,7 +3,7 @@
 By hand each side has a time to try, and goes on for a moment after it is done, so that the other one is done as well.
 That is enough while neither side is held up. A lab leaves nothing to the clock: it holds both sides until both are
 introduced, lets them go in the order that was chosen, counts the rounds of either, and ends both when nothing more can
-come. A side that is held up only takes longer.
+come. A side that is held up only takes longer: a round that took too long says so, and does not count.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import select
 import time
 from typing import Protocol
 
-INTRODUCED, ROUND, DONE = b"i", b".", b"!"  # what a side tells the lab
-GO, END = b"g", b"e"  # what the lab tells a side
+INTRODUCED, ROUND, LATE, DONE = b"i", b".", b"~", b"!"  # what a side tells the lab
+GO, END, UNSETTLED = b"g", b"e", b"u"  # what the lab tells a side; the last: to end, though it was held up all the time
+TOO_LONG = 0.03  # seconds that a round may take longer than planned, and still count
 LAST_RESORT = 1.0  # seconds to talk by the server, by hand
 ABANDONED = 60.0  # seconds until a side ends by itself
 
@@ -22,14 +23,17 @@ ABANDONED = 60.0  # seconds until a side ends by itself
 class Pace(Protocol):
     """What a side asks before, between and after its rounds."""
 
+    unsettled: bool  # was this ended before all that was to come could come?
+
     def begin(self) -> None:
         """Wait until the tries may begin."""
 
     def again(self) -> None:
         """Another way is tried now, by the same pace."""
 
-    def round(self, done: bool) -> None:
-        """A round is over: everything was tried, and all that came was read. Has this side met the other?"""
+    def round(self, done: bool, late: float) -> None:
+        """A round is over: everything was tried, and all that came was read. Has this side met the other? By how many
+        seconds did the round take longer than planned?"""
 
     def over(self, done: bool) -> bool:
         """Are the tries over?"""
@@ -39,6 +43,7 @@ class Clock:
     """By hand: `patience` seconds to try, and `linger` seconds after this side is done."""
 
     def __init__(self, patience: float, linger: float) -> None:
+        self.unsettled = False
         self._patience, self._linger = patience, linger
         self._until, self._done = 0.0, False
 
@@ -49,7 +54,7 @@ class Clock:
         self._patience = LAST_RESORT
         self.begin()
 
-    def round(self, done: bool) -> None:
+    def round(self, done: bool, late: float = 0.0) -> None:  # noqa: ARG002 -- by the clock it is what it is
         if done and not self._done:
             self._done, self._until = True, time.monotonic() + self._linger
 
@@ -62,6 +67,7 @@ class Conducted:
     """By a lab, which reads what this side tells from one pipe and writes what it is told into another."""
 
     def __init__(self, tells: int, told: int) -> None:
+        self.unsettled = False
         self._tells, self._told = tells, told
         self._until, self._ended = 0.0, False
 
@@ -73,11 +79,15 @@ class Conducted:
     def again(self) -> None:
         self._ended = False
 
-    def round(self, done: bool) -> None:
-        os.write(self._tells, DONE if done else ROUND)
+    def round(self, done: bool, late: float) -> None:
+        os.write(self._tells, DONE if done else LATE if late > TOO_LONG else ROUND)
 
     def over(self, done: bool) -> bool:  # noqa: ARG002 -- the lab knows better
-        return self._ended or self._order(0.0) == END or time.monotonic() > self._until
+        if not self._ended:
+            order = self._order(0.0)
+            self.unsettled = self.unsettled or order == UNSETTLED
+            self._ended = order in (END, UNSETTLED) or time.monotonic() > self._until
+        return self._ended
 
     def _order(self, patience: float) -> bytes:
         """The next order, or nothing where none came; END where nobody is there to give one."""

@@ -62,14 +62,15 @@ def _calls(side: Side, listener: socket.socket, peer: Message, report: Report, p
     start = time.monotonic()
     try:
         while not pace.over(board.kept is not None):
+            end = time.monotonic() + PACE
             report.sent += 0 if board.kept else board.dial(lines)
-            for agreed in until(time.monotonic() + PACE, board.turn):
+            for agreed in until(end, board.turn):
                 if agreed and report.outcome != "direct":
                     _kept(board, side.plan, targets, peer, report)
                     report.seconds = round(time.monotonic() - start, 4)
-            pace.round(board.kept is not None)
+            pace.round(board.kept is not None, time.monotonic() - end)
     finally:
-        report.heard = board.heard
+        report.heard, report.unsettled = board.heard, pace.unsettled
         board.close()
         for opened in more:
             opened.close()

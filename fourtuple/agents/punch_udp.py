@@ -85,14 +85,16 @@ class _Tries:
         pace.begin()
         start, rounds = time.monotonic(), 0
         while not pace.over(bool(self.done_at)):
+            end = time.monotonic() + PACE
             self._round(rounds)
-            for ready in until(time.monotonic() + PACE, self._ready):
+            for ready in until(end, self._ready):
                 for sock in ready:
                     self._hear(sock, start)
             rounds += 1
-            pace.round(bool(self.done_at))
+            pace.round(bool(self.done_at), time.monotonic() - end)
         for opened in self.more:
             opened.close()
+        self.report.unsettled = pace.unsettled
         if not self.done_at:
             self.report.why = "the peer was heard, and did not hear" if self.heard else "nothing of the peer was heard"
 

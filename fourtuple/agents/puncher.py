@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import child, punch_tcp, punch_udp
-from .pace import DONE, END, GO, INTRODUCED, Conducted, Pace
+from .pace import DONE, END, GO, INTRODUCED, LATE, UNSETTLED, Conducted, Pace
 
 _MEET: dict[str, Callable[[dict[str, Any], Pace | None], dict[str, Any]]] = {
     "udp": punch_udp.meet,
@@ -87,21 +87,23 @@ def go(meetings: list[int]) -> None:
         _children[meeting].order(GO)
 
 
-def rounds(meetings: list[int], count: int) -> list[bool]:
-    """Wait until each has made so many more rounds, or has ended; has it met the other, or ended?"""
+def rounds(meetings: list[int], count: int) -> list[list[bool]]:
+    """Wait until each has made so many more rounds, or has ended. Has it met the other, or ended? Was it late?"""
+    told = []
     for it in map(_children.__getitem__, meetings):
         while select.select([it.news], [], [], 0.0)[0] and it.read(0.0):
             pass
         mark = len(it.said)
         while len(it.said) < mark + count and b"{" not in it.said and it.read(PATIENCE):
             pass
-    return [_children[it].done for it in meetings]
+        told.append([it.done, LATE in it.said[mark:]])
+    return told
 
 
-def end(meetings: list[int]) -> None:
-    """Tell them that nothing more can come."""
+def end(meetings: list[int], settled: bool) -> None:
+    """Tell them to end: nothing more can come; or it may, and nobody can tell (not settled)."""
     for meeting in meetings:
-        _children[meeting].order(END)
+        _children[meeting].order(END if settled else UNSETTLED)
 
 
 def report(meeting: int) -> dict[str, Any]:

@@ -17,9 +17,10 @@ def talk(side: Side, peer: Message, report: Report, pace: Pace) -> None:
     heard, done, began = False, False, time.monotonic()
     pace.again()
     while not pace.over(done):
+        end = time.monotonic() + PACE
         report.sent += 1
         side.send(side.relayed(peer.token, heard))
-        for data in until(time.monotonic() + PACE, side.receive):
+        for data in until(end, side.receive):
             with suppress(ValueError):
                 told = meeting.decode(data)
                 check = valid(told.data, peer) if told.kind is Kind.RELAYED else None
@@ -29,4 +30,4 @@ def talk(side: Side, peer: Message, report: Report, pace: Pace) -> None:
                     done, report.outcome, report.why, report.peer = True, "relayed", "", str(side.plan.server)
                     report.way = "relay"
                     report.seconds = round(time.monotonic() - began, 4)
-        pace.round(done)
+        pace.round(done, time.monotonic() - end)

@@ -68,8 +68,9 @@ class Switchboard:
         One that has got no answer for a while is made anew: the kernel would repeat a lost SYN after a second only.
         """
         now, busy = time.monotonic(), set[Line]()
+        answered = select.select([], [*self.calls], [], 0.0)[1]  # while this process was held up, perhaps
         for call, (line, since) in list(self.calls.items()):
-            if now - since < AGAIN:
+            if now - since < AGAIN or call in answered:
                 busy.add(line)
             else:
                 del self.calls[call]

@@ -2,7 +2,8 @@
 
 The lab conducts them, so that nothing hangs on the clock: neither begins before both are introduced; who is to be first
 has made its first round before the other begins; and both end when each has made so many rounds after the other's that
-whatever the routers let through was read and answered. A host that is held up makes the lab wait, and no more.
+whatever the routers let through was read and answered. A host that is held up makes the lab wait; one that is held up
+again and again leaves it open whether they meet.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ..errors import EvidenceError
+from ..errors import EvidenceError, TooLate
 from ..evidence.facts import Facts
 from ..evidence.packet import Packet
 from ..net.endpoint import Endpoint, Protocol
@@ -20,8 +21,10 @@ from .scene import Scene
 
 Plans = Mapping[str, Mapping[str, Any]]
 TRIES, HOPE = 20, 10.0  # how often a peer asks a server that may be held up, and seconds until it is introduced
+NO_ANSWER = "no answer"
 ROUND = 2  # from now on: the first that ends may have begun before, the second did not
-TURNS = 6  # a meeting takes both hosts three, and a call that was lost is made anew after five rounds
+TURNS = 6  # in a row in which nobody was late: a meeting takes three, a lost call is made anew after five rounds
+MOST = 40  # turns in all
 PATIENT_TURNS = 100  # by way of the server, which may be held up meanwhile
 
 
@@ -68,29 +71,36 @@ def conduct(scene: Scene, meetings: Sequence[Started]) -> list[dict[str, object]
     for peer in peers:
         if late := [it.children[peer] for it in meetings if it.first != peer]:
             scene.act(peer, "puncher.go", late)
-    _rounds(scene, mine, TURNS)
+    _rounds(scene, mine, TURNS, MOST)
     if any(it.relays for it in meetings):
-        _rounds(scene, mine, PATIENT_TURNS)
+        _rounds(scene, mine, PATIENT_TURNS, PATIENT_TURNS)
     return [{peer: scene.act(peer, "puncher.report", it.children[peer]) for peer in peers} for it in meetings]
 
 
-def _rounds(scene: Scene, mine: Mapping[str, list[int]], turns: int) -> None:
-    """Rounds of one host and the other in turn, until all were done before the last turn; then they are to end."""
-    met = False
-    for _ in range(turns):
-        done = [cast("list[bool]", scene.act(peer, "puncher.rounds", them, ROUND)) for peer, them in mine.items()]
-        if met:
+def _rounds(scene: Scene, mine: Mapping[str, list[int]], turns: int, most: int) -> None:
+    """Rounds of one host and the other in turn, until all were done before the last turn, or so many turns passed one
+    after the other in which nobody was late; then they are to end."""
+    met, quiet = False, 0
+    for _ in range(most):
+        told = [it for peer, them in mine.items()
+                for it in cast("list[list[bool]]", scene.act(peer, "puncher.rounds", them, ROUND))]  # fmt: skip
+        quiet = 0 if any(late for _, late in told) else quiet + 1
+        if met or quiet == turns:
             break
-        met = all(map(all, done))
+        met = all(done for done, _ in told)
     for peer, them in mine.items():
-        scene.act(peer, "puncher.end", them)
+        scene.act(peer, "puncher.end", them, met or quiet == turns)
 
 
 def reports(facts: Facts, peers: Mapping[str, str], number: int = 0) -> dict[str, Event]:
-    """What both said of one meeting, counted from 0; EvidenceError when one of them is missing."""
+    """What both said of one meeting, counted from 0; EvidenceError when one of them is missing, TooLate when they have
+    not met and were held up."""
     found = {it.host: it for it in facts.acts("puncher.report")[2 * number :][:2]}
     if set(found) != set(peers):
         raise EvidenceError(f"meeting {number + 1} was not reported by both")
+    for peer, event in found.items():
+        if event.result["outcome"] == NO_ANSWER and event.result.get("unsettled"):
+            raise TooLate(f"{peer} or its peer was late in {MOST} turns of meeting {number + 1}: more might have come")
     return found
 
 

@@ -9,17 +9,20 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import pytest
 
-from fourtuple.agents import puncher
-from fourtuple.agents.pace import END, GO, INTRODUCED, Clock, Conducted
-from fourtuple.agents.waiting import LATE, until
+from fourtuple.agents import puncher, waiting
+from fourtuple.agents.pace import DONE, END, GO, INTRODUCED, LATE, ROUND, UNSETTLED, Clock, Conducted
+from fourtuple.agents.waiting import until
+from fourtuple.errors import TooLate
+from fourtuple.evidence import rundir
 from fourtuple.kit import introduced
 from fourtuple.kit.homes import PEERS
 from fourtuple.net.endpoint import Endpoint, Protocol
 
-from ..conftest import CHECKOUT
+from ..conftest import CHECKOUT, RECORDINGS
 
 
 class Here:
@@ -111,13 +114,57 @@ def test_the_second_begins_when_the_first_has_made_a_round():
     class Scene:
         def act(self, host, function, *_):
             order.append((host, function.removeprefix("puncher.")))
-            return [True] if function == "puncher.rounds" else {}
+            return [[True, False]] if function == "puncher.rounds" else {}
 
     introduced.conduct(Scene(), [introduced.Started({"bob": 1, "alice": 2}, first="alice")])
     first = order.index(("alice", "go"))
     assert order[first + 1] == ("alice", "rounds")
     assert order.index(("bob", "go")) > first + 1
     assert order.index(("alice", "go")) > order.index(("bob", "introduced")), "both know where the other is"
+
+
+class Scripted:
+    """A scene whose punchers never meet, and are late in the turns that are named."""
+
+    def __init__(self, late):
+        self.late, self.turns, self.settled = late, 0, None
+
+    def act(self, host, function, *args):
+        if function == "puncher.rounds":
+            self.turns += host == "bob"
+            return [[False, self.turns in self.late]]
+        if function == "puncher.end":
+            self.settled = args[1]
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("late", "turns", "settled"),
+    [((), introduced.TURNS, True), ((1, 4), 4 + introduced.TURNS, True), (range(1000), introduced.MOST, False)],
+)
+def test_a_turn_in_which_somebody_was_late_does_not_count(late, turns, settled):
+    scene = Scripted(late)
+    introduced.conduct(scene, [introduced.Started({"bob": 1, "alice": 2})])
+    assert (scene.turns, scene.settled) == (turns, settled)
+
+
+def test_a_round_that_was_held_up_says_so():
+    (told, tell), (hear, says) = os.pipe(), os.pipe()
+    pace = Conducted(says, told)
+    for done, late in ((False, 0.0), (False, 0.2), (True, 0.2)):
+        pace.round(done, late)
+    assert os.read(hear, 10) == ROUND + LATE + DONE
+    os.write(tell, UNSETTLED)
+    assert pace.over(done=False)
+    assert pace.unsettled
+
+
+def test_who_was_held_up_and_has_not_met_was_not_measured():
+    facts = rundir.load(RECORDINGS / "punch").facts
+    held = [replace(it, result=it.result | {"outcome": "no answer", "unsettled": True})
+            if it.args[:1] == ("puncher.report",) else it for it in facts.events]  # fmt: skip
+    with pytest.raises(TooLate, match="more might have come"):
+        introduced.reports(replace(facts, events=tuple(held)), PEERS)
 
 
 def test_by_the_clock_it_ends_after_the_patience_or_a_moment_after_it_is_done():
@@ -128,7 +175,7 @@ def test_by_the_clock_it_ends_after_the_patience_or_a_moment_after_it_is_done():
     assert patient.over(done=True)
     assert quick.over(done=False)
     quick.begin()
-    quick.round(done=True)
+    quick.round(done=True, late=0.0)
     assert not quick.over(done=True)
 
 
@@ -159,4 +206,4 @@ def test_what_is_there_already_is_taken_after_the_deadline():
 
 
 def test_somebody_who_never_stops_sending_is_not_heard_for_ever():
-    assert len(list(until(time.monotonic() - 1.0, lambda _: "more"))) == LATE
+    assert len(list(until(time.monotonic() - 1.0, lambda _: "more"))) == waiting.LATE

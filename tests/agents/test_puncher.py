@@ -1,12 +1,14 @@
 """The puncher's parts and its programs, on this machine's loopback."""
 
 import json
+import select
 import socket
 import subprocess
 import sys
 
 import pytest
 
+from fourtuple.agents import switchboard
 from fourtuple.agents.peer import Plan, Side
 from fourtuple.agents.switchboard import Messages
 from fourtuple.net import meeting
@@ -111,3 +113,18 @@ def test_of_many_connections_both_keep_one(rendezvous, free_ports):
         hers, his = (json.loads(it.communicate(timeout=20)[0]) for it in (alice, bob))
     assert (hers["outcome"], his["outcome"]) == ("direct", "direct")
     assert (hers["local"], hers["peer"]) == (his["peer"], his["local"])
+
+
+def test_a_call_that_was_answered_while_the_puncher_stood_still_is_not_given_up(free_ports):
+    with switchboard.shared(free_ports[0]) as listener, switchboard.shared(free_ports[1]) as server:
+        server.listen()
+        listener.listen()
+        board = switchboard.Switchboard(None, listener, None)
+        lines = [(free_ports[0], Endpoint("127.0.0.1", free_ports[1]))]
+        assert board.dial(lines) == 1
+        ((call, (line, since)),) = board.calls.items()
+        select.select([], [call], [])
+        board.calls[call] = (line, since - 2 * switchboard.AGAIN)
+        assert board.dial(lines) == 0
+        assert call in board.calls
+        board.close()

@@ -1,7 +1,7 @@
 """Imports run one way, and no room knows more than it should.
 
-labs -> kit, report's words, evidence, net; cli -> all; stage -> kit, evidence, net and what it reports with; report ->
-kit, evidence, net; kit -> evidence, net; evidence -> net; agents -> net. The library never imports a lab.
+labs -> kit, evidence, net, or what `fourtuple` offers; cli -> all; stage -> report, kit, evidence, net; report -> kit,
+evidence, net; kit -> evidence, net; evidence -> net; agents -> net. The library never imports a lab.
 """
 
 from __future__ import annotations

@@ -119,6 +119,7 @@ def test_hints_name_it_as_it_was_started(command):
 def test_it_rules_on_sayings(command):
     done = command("verdicts", "--json", "--run", str(RECORDINGS / "nat-home"))
     assert "C70" in done.stdout, done.stderr
+    assert done.returncode == 2, "one run of many decides no testable saying alone"
 
 
 @pytest.mark.live

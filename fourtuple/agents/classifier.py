@@ -188,7 +188,7 @@ def sentences(result: dict[str, Any], server: str) -> Iterator[str]:
 def main(words: list[str]) -> int:
     """Print what is found about this host; 2 where something cannot be told."""
     if len(words) != 1:
-        print("usage: classify SERVER: the address of a STUN server, at port 3478", file=sys.stderr)
+        print("usage: classifier SERVER: the address of a STUN server, at port 3478", file=sys.stderr)
         return 2
     (server,) = words
     try:

@@ -14,7 +14,7 @@ import time
 from typing import Protocol
 
 INTRODUCED, ROUND, LATE, DONE = b"i", b".", b"~", b"!"  # what a side tells the lab
-GO, END, UNSETTLED = b"g", b"e", b"u"  # what the lab tells a side; the last: to end, though it was held up all the time
+GO, END, UNSETTLED = b"g", b"e", b"u"  # what the lab tells a side; the last: to end, though more may come
 TOO_LONG = 0.03  # seconds that a round may take longer than planned, and still count
 LAST_RESORT = 1.0  # seconds to talk by the server, by hand
 ABANDONED = 60.0  # seconds until a side ends by itself
@@ -24,6 +24,7 @@ class Pace(Protocol):
     """What a side asks before, between and after its rounds."""
 
     unsettled: bool  # was this ended before all that was to come could come?
+    latest: float  # seconds by which the slowest round took longer than planned
 
     def begin(self) -> None:
         """Wait until the tries may begin."""
@@ -33,7 +34,7 @@ class Pace(Protocol):
 
     def round(self, done: bool, late: float) -> None:
         """A round is over: everything was tried, and all that came was read. Has this side met the other? By how many
-        seconds did the round take longer than planned?"""
+        seconds did the round take longer than planned (negative: by how many was it quicker)?"""
 
     def over(self, done: bool) -> bool:
         """Are the tries over?"""
@@ -43,7 +44,7 @@ class Clock:
     """By hand: `patience` seconds to try, and `linger` seconds after this side is done."""
 
     def __init__(self, patience: float, linger: float) -> None:
-        self.unsettled = False
+        self.unsettled, self.latest = False, 0.0
         self._patience, self._linger = patience, linger
         self._until, self._done = 0.0, False
 
@@ -54,7 +55,7 @@ class Clock:
         self._patience = LAST_RESORT
         self.begin()
 
-    def round(self, done: bool, late: float = 0.0) -> None:  # noqa: ARG002 -- by the clock it is what it is
+    def round(self, done: bool, late: float = 0.0) -> None:  # noqa: ARG002 -- nobody counts these rounds
         if done and not self._done:
             self._done, self._until = True, time.monotonic() + self._linger
 
@@ -64,10 +65,11 @@ class Clock:
 
 
 class Conducted:
-    """By a lab, which reads what this side tells from one pipe and writes what it is told into another."""
+    """By a lab, which reads what this side tells from one pipe and writes what it is told into another: `tells` and
+    `told` are the descriptors of this side's ends."""
 
     def __init__(self, tells: int, told: int) -> None:
-        self.unsettled = False
+        self.unsettled, self.latest = False, 0.0
         self._tells, self._told = tells, told
         self._until, self._ended = 0.0, False
 
@@ -80,6 +82,7 @@ class Conducted:
         self._ended = False
 
     def round(self, done: bool, late: float) -> None:
+        self.latest = max(self.latest, late)
         os.write(self._tells, DONE if done else LATE if late > TOO_LONG else ROUND)
 
     def over(self, done: bool) -> bool:  # noqa: ARG002 -- the lab knows better

@@ -72,7 +72,8 @@ class Report:
     heard: int = 0
     seconds: float = 0.0  # from when it began; 0 for who was met before
     introduced: bool = False  # was the peer told where the other one is?
-    unsettled: bool = False  # was it, or the other one, held up so long that more might have come?
+    unsettled: bool = False  # was it, or the other one, held up so often that more might have come?
+    late: float = 0.0  # seconds by which its slowest round took longer than planned
     local: str = ""
     tried: list[str] = field(default_factory=list)
     kept: int = 0  # keepalives of the peer that came

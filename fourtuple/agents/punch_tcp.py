@@ -70,7 +70,7 @@ def _calls(side: Side, listener: socket.socket, peer: Message, report: Report, p
                     report.seconds = round(time.monotonic() - start, 4)
             pace.round(board.kept is not None, time.monotonic() - end)
     finally:
-        report.heard, report.unsettled = board.heard, pace.unsettled
+        report.heard, report.unsettled, report.late = board.heard, pace.unsettled, round(pace.latest, 3)
         board.close()
         for opened in more:
             opened.close()

@@ -94,7 +94,7 @@ class _Tries:
             pace.round(bool(self.done_at), time.monotonic() - end)
         for opened in self.more:
             opened.close()
-        self.report.unsettled = pace.unsettled
+        self.report.unsettled, self.report.late = pace.unsettled, round(pace.latest, 3)
         if not self.done_at:
             self.report.why = "the peer was heard, and did not hear" if self.heard else "nothing of the peer was heard"
 

@@ -114,5 +114,5 @@ def stop() -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        raise SystemExit("usage: rendezvous OWN-ADDRESS")
+        raise SystemExit("usage: rendezvous_server OWN-ADDRESS")
     Server(sys.argv[1]).serve()

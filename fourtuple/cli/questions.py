@@ -24,7 +24,8 @@ _PROTO = "udp, tcp, or both"
 _PAIR = "a behaviour, to play one pair only"
 
 
-@task(help={"first": "e.g. 'tcp 0.0.0.0:8080 listening reuseaddr'", "second": "e.g. 'tcp 10.0.0.1:8080 reuseaddr'"})
+@task(help={"first": "e.g. 'tcp 0.0.0.0:8080 listening reuseaddr'; also v6only, uid=N, dev=NAME, local=ADDRESS",
+            "second": "e.g. 'tcp 10.0.0.1:8080 reuseaddr'"})  # fmt: skip
 @command
 def bind(_: Context, first: str, second: str) -> int:
     """What will bind() say? Predicts it, explains which rule decided, and asks the kernel."""

@@ -7,6 +7,7 @@ A module that says `lab = Lab("name", ...)` defines one; a directory without `__
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
@@ -53,33 +54,32 @@ def names() -> tuple[str, ...]:
 
 
 def called(word: str) -> str:
-    """The name of the lab a person means: by its name, or by the path of its file or package."""
+    """The name of the lab a person means: by its name, or by the path of its file or package. UsageError for a path
+    that is none, or of something that defines no lab."""
     if not word.endswith(".py") and os.sep not in word:
         return word
-    path = Path(word)
-    if (name := _name_in(path)) is None:
-        raise UsageError(f"{word} defines no lab; the file of a module that says `lab = Lab(...)` was wanted")
     also(word)
-    return name or str(_load(path.resolve()).lab.name)
+    path = Path(word)
+    if (told := _definition(path)) is None:
+        hint = f"Search a directory with --labs {word}." if path.is_dir() else ""
+        raise UsageError(f"{word} defines no lab; the file of a module that says `lab = Lab(...)` was wanted", hint)
+    return told[1] or _lab(path.resolve()).name
 
 
 def find(name: str) -> Lab:
     """The lab called `name`; UsageError lists the ones there are."""
-    lab = _module(name).lab
-    if not isinstance(lab, Lab):
-        raise UsageError(f"{name} defines no lab: `lab` is {lab!r}, and a fourtuple.kit.lab.Lab was wanted")
-    return lab
+    return _lab(_place_of(name))
 
 
 def lesson(name: str) -> str:
-    """What the lab's module says of itself."""
-    return (_module(name).__doc__ or "").strip()
+    """What the lab's module says of itself; UsageError as in `find`."""
+    return (_load(_place_of(name)).__doc__ or "").strip()
 
 
 def files(name: str) -> tuple[Path, ...]:
-    """The files a lab's code is in: its module, or each module of its package."""
-    home = Path(str(_module(name).__file__))
-    return tuple(sorted(home.parent.rglob("*.py"))) if home.name == "__init__.py" else (home,)
+    """The files a lab's code is in: its module, or each module of its package; UsageError as in `find`."""
+    home = _place_of(name)
+    return tuple(sorted(home.rglob("*.py"))) if home.is_dir() else (home,)
 
 
 def elsewhere(name: str) -> Path | None:
@@ -88,14 +88,25 @@ def elsewhere(name: str) -> Path | None:
     return None if place is None or place.is_relative_to(places.of("labs")) else place
 
 
-def _module(name: str) -> ModuleType:
+def _place_of(name: str) -> Path:
     known = _index(os.environ.get(VARIABLE, ""))
     if name not in known:
         raise UsageError(
             f"there is no lab called {name!r}; there are: {', '.join(names())}",
             f"See `invoke catalog`.{did_you_mean(name, names())}",
         )
-    return _load(known[name])
+    return known[name]
+
+
+def _lab(path: Path) -> Lab:
+    """The lab of a module or package; of a package, the one of the module that defines it where it does not itself."""
+    module, told = _load(path), _definition(path)
+    found = getattr(module, "lab", None)
+    if found is None and told and path.is_dir():
+        found = getattr(importlib.import_module(f"{module.__name__}.{told[0].stem}"), "lab", None)
+    if not isinstance(found, Lab):
+        raise UsageError(f"{path} defines no lab: `lab` is {found!r}, and a fourtuple.kit.lab.Lab was wanted")
+    return found
 
 
 @cache
@@ -116,31 +127,36 @@ def _entry_points() -> list[Path]:
     """The directories of the packages that other distributions name in the group."""
     found = []
     for it in metadata.entry_points(group=GROUP):
-        spec = importlib.util.find_spec(it.module)
+        what = f"the entry point {it.name} = {it.value} of {GROUP}"
+        try:
+            spec = importlib.util.find_spec(it.module)
+        except Exception as error:  # noqa: BLE001 -- its parent package is imported, and may raise anything
+            raise UsageError(f"{what} cannot be followed: {type(error).__name__}: {error}") from None
         if spec is None or not (spec.submodule_search_locations or spec.origin):
-            raise UsageError(f"the entry point {it.name} = {it.value} of {GROUP} names no module that is installed")
+            raise UsageError(f"{what} names no module that is installed")
         found += [Path(place) for place in spec.submodule_search_locations or [str(spec.origin)]]
     return found
 
 
 def _defined(place: Path) -> Iterator[_Defined]:
     """The labs in a directory and its chapters, or of one file."""
-    if (name := _name_in(place)) is not None:
-        yield _Defined(name or _load(place.resolve()).lab.name, place.resolve())
+    if (told := _definition(place)) is not None:
+        yield _Defined(told[1] or _lab(place.resolve()).name, place.resolve())
     elif place.is_dir() and not (place / "__init__.py").exists():
         for inside in sorted(place.iterdir()):
             if not inside.name.startswith((".", "_")):
                 yield from _defined(inside)
 
 
-def _name_in(path: Path) -> str | None:
-    """How the lab is called that a module or package defines; empty where only running it can tell, None for none."""
+def _definition(path: Path) -> tuple[Path, str] | None:
+    """The file of a module or package that defines a lab, and how that is called: empty where only running it can tell.
+    None where it defines none."""
     files = [path] if path.suffix == ".py" and path.is_file() else []
     if (path / "__init__.py").is_file():
         files = sorted(path.glob("*.py"))
     for file in files:
         if told := _DEFINES.search(file.read_text(errors="replace")):
-            return told[1] or ""
+            return file, told[1] or ""
     return None
 
 

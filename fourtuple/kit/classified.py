@@ -64,7 +64,8 @@ def told(event: Event, part: str) -> str:
     """The `mapping` or the `filtering` that a client found; EvidenceError, with the reason, where it could not tell.
     TooLate where the client itself was held up."""
     if event.result[part] == CANNOT_TELL and event.result.get("late", 0.0) > LATE:
-        raise TooLate(f"{event.host} could not tell the {part}: {event.result[f'{part}_why']}")
+        late = f"{event.host} itself woke up {event.result['late']:.2f} s late"
+        raise TooLate(f"{event.host} could not tell the {part}: {event.result[f'{part}_why']}; {late}")
     if event.result[part] == CANNOT_TELL:
         raise EvidenceError(f"{event.host} could not tell the {part}: {event.result[f'{part}_why']}")
     return str(event.result[part])

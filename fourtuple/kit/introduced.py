@@ -22,7 +22,7 @@ from .scene import Scene
 Plans = Mapping[str, Mapping[str, Any]]
 TRIES, HOPE = 20, 10.0  # how often a peer asks a server that may be held up, and seconds until it is introduced
 NO_ANSWER = "no answer"
-ROUND = 2  # from now on: the first that ends may have begun before, the second did not
+ROUND = 2  # rounds of a turn: one may be going on already when the turn begins, the next one lies in it whole
 TURNS = 6  # in a row in which nobody was late: a meeting takes three, a lost call is made anew after five rounds
 MOST = 40  # turns in all
 PATIENT_TURNS = 100  # by way of the server, which may be held up meanwhile
@@ -48,7 +48,8 @@ def meet(scene: Scene, server: Endpoint, peers: Mapping[str, str], protocol: Pro
 def begin(scene: Scene, server: Endpoint, peers: Mapping[str, str], protocol: Protocol, port: int,
           plans: Plans | None = None, again: bool = False, first: str = "") -> Started:  # fmt: skip
     """Only start it; `conduct` ends it."""
-    plans, asking, end = plans or {}, next(iter(peers)), f"-{port}" * again
+    plans, asking = plans or {}, next(iter(peers))
+    end = f"-{port}" if again else ""
     children = {}
     for peer, other in reversed([*peers.items()]):  # who asks comes last, so that the other is known
         plan = {"name": peer + end, "wanted": other + end, "server": str(server), "port": port, "asks": peer == asking}
@@ -98,10 +99,20 @@ def reports(facts: Facts, peers: Mapping[str, str], number: int = 0) -> dict[str
     found = {it.host: it for it in facts.acts("puncher.report")[2 * number :][:2]}
     if set(found) != set(peers):
         raise EvidenceError(f"meeting {number + 1} was not reported by both")
-    for peer, event in found.items():
-        if event.result["outcome"] == NO_ANSWER and event.result.get("unsettled"):
-            raise TooLate(f"{peer} or its peer was late in {MOST} turns of meeting {number + 1}: more might have come")
+    if late := held_up({peer: event.result for peer, event in found.items()}):
+        raise TooLate(f"meeting {number + 1}: {late}")
     return found
+
+
+def held_up(told: Mapping[str, Mapping[str, Any]]) -> str:
+    """Why it cannot be told that two have not met, from what each reported; empty where it can, or they have met."""
+    if not any(it["outcome"] == NO_ANSWER and it.get("unsettled") for it in told.values()):
+        return ""
+    peer = max(told, key=lambda it: float(told[it].get("late", 0.0)))
+    return (
+        f"in {MOST} turns there were never {TURNS} in a row in which nobody was late, so more might have come; "
+        f"{peer} was up to {told[peer].get('late', 0.0):.2f} s late"
+    )
 
 
 def tries(packet: Packet, protocol: Protocol) -> bool:

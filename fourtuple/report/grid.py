@@ -81,7 +81,7 @@ def sign(cells: Sequence[Cell]) -> str:
     for cell in cells:
         plain = "y" if cell.met else "-"
         letters.append("?" if cell.missed else {"y": "Y", "-": "="}[plain] if cell.surprises else plain)
-    return "".join(letters) + "*" * any(it.depends_on_answers for it in cells)
+    return "".join(letters) + ("*" if any(it.depends_on_answers for it in cells) else "")
 
 
 def pairs(cells: Sequence[Cell]) -> dict[tuple[str, str], list[Cell]]:

@@ -1,6 +1,7 @@
 """What every command line task has in common: errors become a sentence and an exit code, in this one place.
 
-Exit codes as diff(1): 0 every claim holds, 1 one does not, 2 it cannot be told (set-up, usage); 130 when interrupted.
+Exit codes as diff(1): 0 every claim holds, 1 one does not, 2 it cannot be told (set-up, usage, evidence that is missing
+or came too late); 130 when interrupted, 141 when the reader of its output has left.
 """
 
 from __future__ import annotations

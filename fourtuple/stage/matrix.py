@@ -71,8 +71,7 @@ class Matrix:
             met = all(it["outcome"] == "direct" for it in told.values())
             seconds = max(float(it["seconds"]) for it in told.values())
             missed = [it["why"] for it in told.values() if not it["introduced"]]
-            if not missed and not met and any(it["unsettled"] for it in told.values()):
-                missed = [f"a host was late in {introduced.MOST} turns, and more might have come"]
+            missed = missed or [*filter(None, [introduced.held_up(told)])]
             yield Cell(a, b, protocol, order, met, cast("tuple[str, str]", said), seconds, "; ".join(missed))
 
     def _become(self, router: str, behaviour: str) -> None:

@@ -89,6 +89,7 @@ def rendezvous(free_port):
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_two_programs_meet(rendezvous, free_ports, transport):
+    """`python3 -m fourtuple.agents.puncher`, on either side."""
     here, there = map(str, free_ports[1:])
 
     def puncher(*words):

@@ -124,7 +124,7 @@ def test_none_at_all_is_a_sentence(mine, monkeypatch):
         (HELLO + "\nimport nothing_of_that_name\n", r"line 27, cannot be loaded: ModuleNotFoundError"),
         (HELLO + "\ndef broken(:\n", r"hello\.py, line 27, cannot be loaded: SyntaxError"),
         (HELLO + "\nraise SystemExit(3)\n", r"line 27, cannot be loaded: SystemExit: 3"),
-        ('lab = Lab = lambda *_: 3\nlab = Lab("hello")\n', "hello defines no lab: `lab` is 3"),
+        ('lab = Lab = lambda *_: 3\nlab = Lab("hello")\n', r"hello\.py defines no lab: `lab` is 3"),
     ],
 )
 def test_a_lab_that_cannot_be_loaded_is_said_with_its_line(mine, text, says):
@@ -150,4 +150,38 @@ def test_another_distribution_may_bring_labs(tmp_path, monkeypatch):
     monkeypatch.setattr(catalog.metadata, "entry_points", lambda group: [point] if group == catalog.GROUP else [])
     catalog._index.cache_clear()
     assert "hello" in catalog.names()
+    catalog._index.cache_clear()
+
+
+def test_the_lab_of_a_package_may_stand_in_one_of_its_modules(mine):
+    package = mine / "pk"
+    package.mkdir()
+    (package / "__init__.py").write_text('"""What it teaches."""\n')
+    (package / "plan.py").write_text(HELLO.replace("hello", "pk"))
+    assert catalog.find("pk").title == "A stranger's lab"
+    assert catalog.called(f"{package}/") == "pk"
+    assert catalog.lesson("pk") == "What it teaches."
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("./nope.py", r"there is no \./nope\.py"),
+        ("{}/", "defines no lab; .* was wanted\nSearch a directory with --labs"),
+    ],
+)
+def test_a_path_without_a_lab_is_a_sentence(tmp_path, monkeypatch, word, says):
+    monkeypatch.setenv(catalog.VARIABLE, "")
+    with pytest.raises(UsageError, match=says):
+        catalog.called(word.format(tmp_path))
+
+
+@pytest.mark.parametrize(("module", "says"), [("nosuch.labs", "cannot be followed: ModuleNotFoundError"),
+                                              ("nosuch", "names no module that is installed")])  # fmt: skip
+def test_an_entry_point_that_leads_nowhere_is_said(monkeypatch, module, says):
+    point = SimpleNamespace(name="theirs", value=module, module=module)
+    monkeypatch.setattr(catalog.metadata, "entry_points", lambda **_: [point])
+    catalog._index.cache_clear()
+    with pytest.raises(UsageError, match=rf"the entry point theirs = {module} of fourtuple\.labs {says}"):
+        catalog.names()
     catalog._index.cache_clear()

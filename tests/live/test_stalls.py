@@ -48,11 +48,11 @@ def test_a_broken_router_is_found_all_the_same(engine, homes, monkeypatch):
 
     monkeypatch.setattr(homes, "_become", break_it)
     with stalls.Stalls(engine, os.getpid()):
-        cells = list(homes.play([Protocol.UDP], ("apdm/apdf ports=random:7", "eim/apdf"), Silent()))
-    assert [it.surprises for it in cells] == [True] * 3, [it.as_dict() for it in cells]
+        cells = list(homes.play([Protocol.UDP, Protocol.TCP], ("apdm/apdf ports=random:7", "eim/apdf"), Silent()))
+    assert [it.surprises for it in cells] == [True] * 6, [it.as_dict() for it in cells]
 
 
-@pytest.mark.parametrize("lab", ["nat", "timewait", "rendezvous", "lifetime"])
+@pytest.mark.parametrize("lab", ["nat", "timewait", "rendezvous", "lifetime", "hairpin"])
 def test_a_lab_tells_the_same(engine, tmp_path, lab):
     argv = [sys.executable, "-m", "invoke", "lab", lab, "--json", "--out", str(tmp_path)]
     done, count = stalls.run(engine, *argv, cwd=CHECKOUT)

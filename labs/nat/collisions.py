@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fourtuple.errors import EvidenceError
+from fourtuple.errors import EvidenceError, TooLate
 from fourtuple.evidence.facts import Facts
 from fourtuple.evidence.packet import Packet, marked
 from fourtuple.kit import classified
@@ -147,8 +147,12 @@ def a_crowd_is_kept_apart(facts: Facts) -> Iterator[Check]:
     if not inside or not left:
         raise EvidenceError("the crowd was not captured on either side of the router")
     moments = [[it.time_ns for mark, it in inside.items() if f" {name} " in mark] for name in ("client1", "client2")]
-    if not all(moments) or max(map(min, moments)) > min(map(max, moments)):
-        raise EvidenceError("the two hosts did not come at the same time")
+    if not all(moments):
+        raise EvidenceError("the crowd of one host was not captured")
+    if (apart := max(map(min, moments)) - min(map(max, moments))) > 0:
+        raise TooLate(
+            f"one host began {apart / 1e6:.0f} ms after the other had ended; they were to come at the same time"
+        )
     few = tuple(left.values())[:2]
     yield Check("packets that arrived at the router", 4 * CROWD, len(inside), tuple(inside.values())[:2])
     yield Check("packets that left it", 4 * CROWD, len(left), few)

@@ -8,6 +8,15 @@ import sys
 
 import pytest
 
+
+def ended(code, *words):
+    """How a process of Python ends that runs this. It hears Ctrl-C, also where a script that ignores it started us."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False, timeout=20,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+
+
 TASK = """
 import atexit, os, signal, sys
 from fourtuple.errors import LabError
@@ -32,7 +41,7 @@ task(sys.argv[1])
 
 @pytest.mark.parametrize(("how", "code"), [("holds", 0), ("fails", 1), ("wrong", 2), ("interrupted", 130)])
 def test_a_signal_that_comes_while_python_shuts_down_changes_nothing(how, code):
-    done = subprocess.run([sys.executable, "-c", TASK, how], capture_output=True, text=True, check=False)
+    done = ended(TASK, how)
     assert done.returncode == code
     assert "Traceback" not in done.stderr
 
@@ -72,7 +81,7 @@ else:
 @pytest.mark.parametrize("when", ["task", "before"])
 def test_an_interruption_inside_a_callback_of_python_is_not_lost(when):
     """Every import has such a callback; what is raised in it is printed as "Exception ignored" and forgotten."""
-    done = subprocess.run([sys.executable, "-c", LOST, when], capture_output=True, text=True, check=False, timeout=20)
+    done = ended(LOST, when)
     assert done.returncode == 130
     assert done.stderr == "interrupted\n"
 
@@ -96,7 +105,7 @@ task()
 
 
 def test_a_clearing_away_that_fails_after_an_interruption_is_told_and_ends_with_130():
-    done = subprocess.run([sys.executable, "-c", CLEARING], capture_output=True, text=True, check=False)
+    done = ended(CLEARING)
     assert done.returncode == 130
     assert done.stderr == "the engine did not answer\nSweep.\n"
 
@@ -118,7 +127,7 @@ task()
 
 
 def test_an_interruption_while_something_is_cleared_away_ends_the_command_after_it():
-    done = subprocess.run([sys.executable, "-c", NOTED], capture_output=True, text=True, check=False)
+    done = ended(NOTED)
     assert (done.returncode, done.stdout, done.stderr) == (130, "cleared away\n", "interrupted\n")
 
 
@@ -139,7 +148,7 @@ task()
 
 
 def test_a_call_that_is_never_answered_does_not_keep_an_interrupted_command():
-    done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, check=False, timeout=20)
+    done = ended(STUCK)
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
 
 

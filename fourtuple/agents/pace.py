@@ -15,7 +15,7 @@ from typing import Protocol
 
 INTRODUCED, ROUND, LATE, DONE = b"i", b".", b"~", b"!"  # what a side tells the lab
 GO, END, UNSETTLED = b"g", b"e", b"u"  # what the lab tells a side; the last: to end, though more may come
-TOO_LONG = 0.03  # seconds that a round may take longer than planned, and still count
+TOO_LONG = 0.1  # seconds that a round may take longer than planned, and still count
 LAST_RESORT = 1.0  # seconds to talk by the server, by hand
 ABANDONED = 60.0  # seconds until a side ends by itself
 

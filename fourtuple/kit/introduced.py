@@ -23,7 +23,7 @@ Plans = Mapping[str, Mapping[str, Any]]
 TRIES, HOPE = 20, 10.0  # how often a peer asks a server that may be held up, and seconds until it is introduced
 NO_ANSWER = "no answer"
 ROUND = 2  # rounds of a turn: one may be going on already when the turn begins, the next one lies in it whole
-TURNS = 6  # in a row in which nobody was late: a meeting takes three, a lost call is made anew after five rounds
+TURNS = 6  # in which nobody was late: a meeting takes three, and a call that was lost is made anew after five rounds
 MOST = 40  # turns in all
 PATIENT_TURNS = 100  # by way of the server, which may be held up meanwhile
 
@@ -79,13 +79,13 @@ def conduct(scene: Scene, meetings: Sequence[Started]) -> list[dict[str, object]
 
 
 def _rounds(scene: Scene, mine: Mapping[str, list[int]], turns: int, most: int) -> None:
-    """Rounds of one host and the other in turn, until all were done before the last turn, or so many turns passed one
-    after the other in which nobody was late; then they are to end."""
+    """Rounds of one host and the other in turn, until all were done before the last turn, or so many turns have passed
+    in which nobody was late; then they are to end."""
     met, quiet = False, 0
     for _ in range(most):
         told = [it for peer, them in mine.items()
                 for it in cast("list[list[bool]]", scene.act(peer, "puncher.rounds", them, ROUND))]  # fmt: skip
-        quiet = 0 if any(late for _, late in told) else quiet + 1
+        quiet += not any(late for _, late in told)
         if met or quiet == turns:
             break
         met = all(done for done, _ in told)
@@ -110,7 +110,7 @@ def held_up(told: Mapping[str, Mapping[str, Any]]) -> str:
         return ""
     peer = max(told, key=lambda it: float(told[it].get("late", 0.0)))
     return (
-        f"in {MOST} turns there were never {TURNS} in a row in which nobody was late, so more might have come; "
+        f"in {MOST} turns there were fewer than {TURNS} in which nobody was late, so more might have come; "
         f"{peer} was up to {told[peer].get('late', 0.0):.2f} s late"
     )
 

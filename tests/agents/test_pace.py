@@ -140,7 +140,7 @@ class Scripted:
 
 @pytest.mark.parametrize(
     ("late", "turns", "settled"),
-    [((), introduced.TURNS, True), ((1, 4), 4 + introduced.TURNS, True), (range(1000), introduced.MOST, False)],
+    [((), introduced.TURNS, True), ((1, 4), 2 + introduced.TURNS, True), (range(1000), introduced.MOST, False)],
 )
 def test_a_turn_in_which_somebody_was_late_does_not_count(late, turns, settled):
     scene = Scripted(late)
